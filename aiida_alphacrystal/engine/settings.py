@@ -1,0 +1,200 @@
+"""Every setting of the pipeline, with its default and its range.
+
+The field names are the keys of the protocol files and of the ``parameters`` node of the work chain.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
+from aiida_alphacrystal.engine.errors import SettingsError
+
+__all__ = (
+    'MAX_SEED',
+    'CellSettings',
+    'GeneticSettings',
+    'PredictionSettings',
+    'RankSettings',
+    'RelaxSettings',
+    'TemplateSettings',
+    'check_seed',
+)
+
+#: Seeds are non-negative 32-bit integers, so that they fit every generator and every database.
+MAX_SEED = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class CellSettings:
+    """Stage 3.
+
+    :param max_hypotheses: how many (space group, formula units, lattice) hypotheses are kept.
+    """
+
+    max_hypotheses: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class TemplateSettings:
+    """The template source of stage 4.
+
+    :param max_candidates: how many distinct substituted prototypes enter the pool; 0 switches the source off.
+    """
+
+    max_candidates: int = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneticSettings:
+    """The genetic algorithm of stage 4.
+
+    :param max_candidates: how many reconstructed structures enter the pool; 0 switches the source off.
+    :param max_screened: Wyckoff assignments per cell hypothesis that get a random scan.
+    :param max_assignments: Wyckoff assignments per cell hypothesis that are evolved to the end.
+    :param population: individuals per assignment.
+    :param generations: generations per assignment.
+    :param climb_steps: steps of gradient ascent that each child takes; 0 makes it the plain genetic algorithm.
+    :param mutation_width: standard deviation of a mutation, in fractional coordinates.
+    """
+
+    max_candidates: int = 10
+    max_screened: int = 500
+    max_assignments: int = 24
+    population: int = 24
+    generations: int = 20
+    climb_steps: int = 5
+    mutation_width: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class RelaxSettings:
+    """Stage 5.
+
+    :param force_tolerance: a structure has converged when no force (eV/A) is larger, and no cell force either.
+    :param max_steps: steps after which a structure is left as it is.
+    :param batch_size: structures evaluated together.
+    """
+
+    force_tolerance: float = 0.05
+    max_steps: int = 100
+    batch_size: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class RankSettings:
+    """Stage 6.
+
+    :param method: ``energy`` (lowest formation energy, as in the paper) or ``energy_and_similarity`` (energy plus
+        ``similarity_weight`` times the substitution cost of the candidate).
+    :param similarity_weight: energy per unit of substitution cost, in eV/atom.
+    :param top: how many distinct structures the ranking holds.
+    """
+
+    method: str = 'energy_and_similarity'
+    similarity_weight: float = 0.1
+    top: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictionSettings:
+    """All stages.
+
+    :param max_atoms: the largest number of atoms in a primitive cell.
+    """
+
+    max_atoms: int = DEFAULT_MAX_ATOMS
+    cells: CellSettings = CellSettings()
+    templates: TemplateSettings = TemplateSettings()
+    genetic: GeneticSettings = GeneticSettings()
+    relax: RelaxSettings = RelaxSettings()
+    rank: RankSettings = RankSettings()
+
+    def __post_init__(self) -> None:
+        """Check every range.
+
+        :raises SettingsError: if a value is out of its range.
+        """
+        for path, low, high in _RANGES:
+            value = self
+            for name in path.split('.'):
+                value = getattr(value, name)
+            if not low <= value <= high:  # type: ignore[operator]
+                raise SettingsError(f'The setting {path} is {value}: give a value from {low} to {high}.')
+        if self.rank.method not in _RANK_METHODS:
+            raise SettingsError(
+                f'The setting rank.method is {self.rank.method!r}: give one of {", ".join(_RANK_METHODS)}.'
+            )
+        if self.templates.max_candidates + self.genetic.max_candidates == 0:
+            raise SettingsError(
+                'Both candidate sources are switched off: raise templates.max_candidates or genetic.max_candidates.'
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PredictionSettings:
+        """Read settings from nested dictionaries; what is left out keeps its default.
+
+        :param values: nested as the dataclasses are.
+        :raises SettingsError: if a key is unknown or a value has the wrong type or range.
+        """
+        return typing.cast('PredictionSettings', _read(cls, values, ''))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as nested plain dictionaries."""
+        return dataclasses.asdict(self)
+
+
+_RANK_METHODS = ('energy', 'energy_and_similarity')
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ('max_atoms', 1, 64),
+    ('cells.max_hypotheses', 1, 200),
+    ('templates.max_candidates', 0, 500),
+    ('genetic.max_candidates', 0, 500),
+    ('genetic.max_screened', 1, 100_000),
+    ('genetic.max_assignments', 1, 10_000),
+    ('genetic.population', 4, 10_000),
+    ('genetic.generations', 0, 10_000),
+    ('genetic.climb_steps', 0, 10_000),
+    ('genetic.mutation_width', 0.0, 1.0),
+    ('relax.force_tolerance', 1e-4, 10.0),
+    ('relax.max_steps', 0, 10_000),
+    ('relax.batch_size', 1, 1_000),
+    ('rank.similarity_weight', 0.0, 10.0),
+    ('rank.top', 1, 500),
+)
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed that every generator takes.
+
+    :param seed: what the user gave.
+    :raises SettingsError: if it is no integer from 0 to ``MAX_SEED``.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise SettingsError(f'The seed is {seed!r}: give a whole number from 0 to {MAX_SEED}.')
+    return seed
+
+
+def _read(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
+    """Fill one dataclass from one dictionary."""
+    if not isinstance(values, Mapping):
+        raise SettingsError(f'The settings {prefix.rstrip(".") or "given"} must be a dictionary, not {values!r}.')
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(str(key) for key in values if key not in hints)
+    if unknown:
+        raise SettingsError(f'Unknown setting {prefix}{unknown[0]}: the settings here are {", ".join(sorted(hints))}.')
+    return cls(**{key: _convert(hints[key], value, f'{prefix}{key}') for key, value in values.items()})
+
+
+def _convert(kind: type, value: Any, path: str) -> Any:
+    """Check the type of one value."""
+    if dataclasses.is_dataclass(kind):
+        return _read(kind, value, f'{path}.')
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise SettingsError(f'The setting {path} is {value!r}: give a value of type {kind.__name__}.')
+    return value

@@ -1,0 +1,51 @@
+"""Tests of the settings."""
+
+import pytest
+
+from aiida_alphacrystal.engine.errors import SettingsError
+from aiida_alphacrystal.engine.settings import MAX_SEED, PredictionSettings, RankSettings, check_seed
+
+
+def test_defaults_survive_a_round_trip():
+    settings = PredictionSettings()
+    assert PredictionSettings.from_dict(settings.to_dict()) == settings
+    assert PredictionSettings.from_dict({}) == settings
+
+
+def test_what_is_left_out_keeps_its_default():
+    settings = PredictionSettings.from_dict({'rank': {'top': 3, 'similarity_weight': 1}})
+    assert settings.rank == RankSettings(top=3, similarity_weight=1.0)
+    assert settings.relax == PredictionSettings().relax
+
+
+@pytest.mark.parametrize(
+    ('values', 'reason'),
+    [
+        ({'colour': 1}, 'Unknown setting colour'),
+        ({'rank': {'colour': 1}}, 'Unknown setting rank.colour'),
+        ({'rank': 3}, 'rank must be a dictionary'),
+        ({'rank': {'top': 'many'}}, 'rank.top is .many.: give a value of type int'),
+        ({'rank': {'top': True}}, 'type int'),
+        ({'rank': {'top': 2.5}}, 'type int'),
+        ({'rank': {'top': 0}}, 'rank.top is 0: give a value from 1'),
+        ({'rank': {'method': 'beauty'}}, 'rank.method is .beauty.'),
+        ({'max_atoms': 1000}, 'max_atoms is 1000'),
+        ({'relax': {'force_tolerance': float('nan')}}, 'force_tolerance is nan'),
+        ({'templates': {'max_candidates': 0}, 'genetic': {'max_candidates': 0}}, 'switched off'),
+        ([], 'must be a dictionary'),
+    ],
+)
+def test_bad_settings_give_one_sentence(values, reason):
+    with pytest.raises(SettingsError, match=reason):
+        PredictionSettings.from_dict(values)
+
+
+@pytest.mark.parametrize('seed', [-1, MAX_SEED + 1, 1.0, True, '1', None])
+def test_bad_seeds(seed):
+    with pytest.raises(SettingsError, match='seed'):
+        check_seed(seed)
+
+
+def test_good_seeds():
+    assert check_seed(0) == 0
+    assert check_seed(MAX_SEED) == MAX_SEED

@@ -1,5 +1,6 @@
 """Tests of the formula parser."""
 
+import contextlib
 import math
 
 import pytest
@@ -111,9 +112,5 @@ def test_text_and_counts_agree(counts):
 
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused(text):
-    try:
-        formula = parse_formula(text)
-    except FormulaError as error:
-        assert str(error)
-    else:
-        assert 1 <= formula.atoms_per_unit <= 20
+    with contextlib.suppress(FormulaError):
+        assert 1 <= parse_formula(text).atoms_per_unit <= 20

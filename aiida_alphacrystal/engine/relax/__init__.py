@@ -1,0 +1,27 @@
+"""Stage 5: potentials, batched relaxation of cells and positions, formation energies."""
+
+from __future__ import annotations
+
+from aiida_alphacrystal.engine.relax.batch import Relaxation, relax_structures
+from aiida_alphacrystal.engine.relax.potentials import (
+    Evaluation,
+    Potential,
+    PotentialFiles,
+    ResolvedPotential,
+    load_potential,
+    resolve_potential,
+)
+from aiida_alphacrystal.engine.relax.references import elemental_references, formation_energy
+
+__all__ = (
+    'Evaluation',
+    'Potential',
+    'PotentialFiles',
+    'Relaxation',
+    'ResolvedPotential',
+    'elemental_references',
+    'formation_energy',
+    'load_potential',
+    'relax_structures',
+    'resolve_potential',
+)

@@ -1,0 +1,198 @@
+"""Find a potential by name, hold its files, and make it ready for use."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+from aiida_alphacrystal.engine.errors import PotentialError
+from aiida_alphacrystal.engine.relax.base import Crystal, Evaluation, Potential, PotentialFiles
+from aiida_alphacrystal.engine.relax.chgnet_backend import ChgnetPotential, chgnet_files
+from aiida_alphacrystal.engine.relax.matgl_backend import MATGL_FILES, MatglPotential, matgl_files, quiet
+from aiida_alphacrystal.engine.relax.selftest import MINIMUM_COMPOUNDS, run_self_test
+
+__all__ = (
+    'DEFAULT_M3GNET',
+    'DEFAULT_POTENTIAL',
+    'Crystal',
+    'Evaluation',
+    'Potential',
+    'PotentialFiles',
+    'ResolvedPotential',
+    'load_potential',
+    'resolve_potential',
+)
+
+#: The potential that needs nothing but the installed packages.
+DEFAULT_POTENTIAL = 'chgnet'
+#: What the name ``M3GNet`` stands for: the M3GNet that the hub offers in the message convention of today.
+DEFAULT_M3GNET = 'M3GNet-PES-MatPES-PBE-2025.2'
+
+_HUB_ORGANISATION = 'materialyze'
+_HUB_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,95}')
+_HUB_TIMEOUT = 10.0
+_LOADED: dict[tuple[str, str, bool], Potential] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedPotential:
+    """What was found for the name that the user gave.
+
+    :param files: the potential to use.
+    :param requested: the name as it was given.
+    :param notice: one sentence for the user where another potential is used than the one asked for.
+    """
+
+    files: PotentialFiles
+    requested: str
+    notice: str | None = None
+
+
+def resolve_potential(name: str) -> ResolvedPotential:
+    """Find the files of a potential.
+
+    ``chgnet`` is in the installed package; ``M3GNet`` stands for :data:`DEFAULT_M3GNET`; anything with a path
+    separator, or that exists, is a directory; every other name is one of the matgl hub, looked up in the local cache
+    first. Where the hub cannot be reached, CHGNet takes its place, with a notice.
+
+    :param name: name or path.
+    :raises PotentialError: if there is no such potential or its files are missing or damaged.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise PotentialError('The name of the potential is empty: give chgnet, M3GNet, a matgl name or a directory.')
+    text = name.strip()
+    if text.lower() == DEFAULT_POTENTIAL:
+        return ResolvedPotential(chgnet_files(), name)
+    if _is_path(text):
+        return ResolvedPotential(_directory_files(Path(text).expanduser()), name)
+    hub_name = DEFAULT_M3GNET if text.lower() == 'm3gnet' else text
+    if not _HUB_NAME.fullmatch(hub_name):
+        raise PotentialError(
+            f'{text!r} is no name of a potential: give chgnet, M3GNet, a name of the matgl hub or a directory.'
+        )
+    directory = _from_hub(hub_name)
+    if directory is not None:
+        return ResolvedPotential(matgl_files(directory, hub_name), name)
+    return ResolvedPotential(
+        chgnet_files(),
+        name,
+        f'The potential {hub_name} is not in the local cache and the hub that holds it cannot be reached: '
+        f'{DEFAULT_POTENTIAL} is used instead.',
+    )
+
+
+def load_potential(files: PotentialFiles, check: bool = True) -> Potential:
+    """Make a potential ready for use.
+
+    The first use of each content in a process runs the self-test. An M3GNet that fails it is tried once more in the
+    message convention from before matgl 3.0. The loaded potential is kept for the rest of the process.
+
+    :param files: a checkpoint of CHGNet or a matgl model directory.
+    :param check: whether to run the self-test; without it an M3GNet is taken to follow the convention of today.
+    :raises PotentialError: if the files are damaged, the self-test is failed, or the potential knows too few of the
+        known compounds to be tested.
+    """
+    key = (files.sha256, files.name, check)
+    if key not in _LOADED:
+        _LOADED[key] = _checked(files) if check else _load(files, 'source')
+    return _LOADED[key]
+
+
+def _load(files: PotentialFiles, convention: str) -> Potential:
+    if files.kind == 'chgnet':
+        return ChgnetPotential(files)
+    if files.kind in ('m3gnet', 'tensornet'):
+        return MatglPotential(files, convention)
+    raise PotentialError(
+        f'The potential {files.name} is of the unknown kind {files.kind!r}: give one of chgnet, m3gnet, tensornet.'
+    )
+
+
+def _checked(files: PotentialFiles) -> Potential:
+    """Load a potential in the convention in which it passes the self-test."""
+    conventions = ('source', 'destination') if files.kind == 'm3gnet' else ('source',)
+    first_failure = ''
+    for convention in conventions:
+        potential = _load(files, convention)
+        outcome = run_self_test(potential)
+        if outcome.passed:
+            return potential
+        if len(outcome.formation_energies) < MINIMUM_COMPOUNDS:
+            raise PotentialError(
+                f'The potential {files.name} knows only {len(potential.elements)} elements, too few for the self-test '
+                f'on known compounds: give a potential that knows at least {MINIMUM_COMPOUNDS} of them.'
+            )
+        first_failure = first_failure or outcome.failures[0]
+    raise PotentialError(
+        f'The potential {files.name} fails the self-test on known compounds ({first_failure}): '
+        'it is damaged or was made for another version of its package; give another one, such as chgnet.'
+    )
+
+
+def _is_path(text: str) -> bool:
+    separators = {'/', os.sep, os.altsep or os.sep}
+    if any(separator in text for separator in separators) or text.startswith(('.', '~')):
+        return True
+    return _HUB_NAME.fullmatch(text) is not None and Path(text).exists()
+
+
+def _directory_files(path: Path) -> PotentialFiles:
+    if not path.is_dir():
+        state = 'is a file' if path.exists() else 'does not exist'
+        raise PotentialError(
+            f'The potential directory {path} {state}: give a directory that holds {", ".join(MATGL_FILES)}.'
+        )
+    return matgl_files(path)
+
+
+def _from_hub(name: str) -> Path | None:
+    """Return the directory of the cache that holds a potential of the hub, None where the hub cannot be reached.
+
+    :raises PotentialError: if the hub answers that it holds no such potential.
+    """
+    os.environ.setdefault('HF_HUB_DISABLE_TELEMETRY', '1')
+    with quiet():
+        from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+        from matgl.config import MATGL_CACHE
+
+        shown = not are_progress_bars_disabled()
+        disable_progress_bars()
+        try:
+            return _download(name, MATGL_CACHE, offline=True) or _download(name, MATGL_CACHE, offline=False)
+        finally:
+            if shown:
+                enable_progress_bars()
+
+
+def _download(name: str, cache: Path, *, offline: bool) -> Path | None:
+    """Bring all files of a potential into the cache."""
+    import huggingface_hub
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    path = ''
+    for file in MATGL_FILES:
+        try:
+            path = huggingface_hub.hf_hub_download(
+                repo_id=f'{_HUB_ORGANISATION}/{name}',
+                filename=file,
+                cache_dir=cache,
+                local_files_only=offline,
+                etag_timeout=_HUB_TIMEOUT,
+            )
+        except LocalEntryNotFoundError:
+            return None
+        except (RepositoryNotFoundError, GatedRepoError, EntryNotFoundError) as error:
+            raise PotentialError(
+                f'The hub of matgl holds no potential named {name}: give chgnet, M3GNet, another name of '
+                f'huggingface.co/{_HUB_ORGANISATION} or a directory.'
+            ) from error
+        except Exception:  # refused, timed out, no name service: the client raises many types
+            return None
+    return Path(path).parent

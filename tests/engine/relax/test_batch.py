@@ -1,0 +1,209 @@
+"""Batched relaxation: the same minima as ASE, and no crystal that disturbs another."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from ase.calculators.calculator import Calculator, all_changes
+from ase.filters import FrechetCellFilter
+from ase.optimize import FIRE
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from aiida_alphacrystal.engine import progress
+from aiida_alphacrystal.engine.relax import batch as batch_module
+from aiida_alphacrystal.engine.relax import relax_structures
+from aiida_alphacrystal.engine.relax.base import Crystal, Potential
+from aiida_alphacrystal.engine.settings import RelaxSettings
+
+TIGHT = RelaxSettings(force_tolerance=0.01, max_steps=200)
+
+
+class AsePotential(Calculator):
+    """Our potential as a calculator of ASE."""
+
+    implemented_properties = ('energy', 'forces', 'stress')
+
+    def __init__(self, potential):
+        super().__init__()
+        self.potential = potential
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        crystal = Crystal(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
+        evaluation = self.potential.evaluate_crystals([crystal])
+        stress = evaluation.stresses[0]
+        self.results = {
+            'energy': evaluation.energies[0],
+            'forces': evaluation.forces[0],
+            'stress': stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
+        }
+
+
+class Broken(Potential):
+    """A potential that goes wrong for crystals of one element."""
+
+    def __init__(self, potential, number, how):
+        self.__dict__.update(potential.__dict__)
+        self._potential, self._number, self._how = potential, number, how
+
+    def evaluate_crystals(self, crystals):
+        evaluation = self._potential.evaluate_crystals(crystals)
+        bad = [self._number in crystal.numbers for crystal in crystals]
+        if any(bad) and self._how == 'raise':
+            raise RuntimeError('out of order')
+        energies = np.where(bad, math.nan, evaluation.energies)
+        return dataclasses.replace(evaluation, energies=energies)
+
+    def _compute(self, neighbours):
+        raise NotImplementedError
+
+
+def same_bits(one, two):
+    return (
+        one.energy == two.energy
+        and one.steps == two.steps
+        and (one.forces == two.forces).all()
+        and (one.stress == two.stress).all()
+        and (one.structure.lattice.matrix == two.structure.lattice.matrix).all()
+        and (one.structure.frac_coords == two.structure.frac_coords).all()
+    )
+
+
+def test_same_minima_as_ase(potential, distorted):
+    starts = distorted[:1]
+    for start, relaxation in zip(starts, relax_structures(starts, potential, TIGHT), strict=True):
+        atoms = AseAtomsAdaptor.get_atoms(start)
+        atoms.calc = AsePotential(potential)
+        assert FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=0.01, steps=500)
+        assert relaxation.converged
+        assert relaxation.reason is None
+        assert relaxation.energy == pytest.approx(atoms.get_potential_energy() / len(atoms), abs=1e-3)
+        assert relaxation.structure.volume == pytest.approx(atoms.get_volume(), rel=0.01)
+        assert relaxation.structure.species == start.species
+
+
+def test_result_describes_its_structure(chgnet, distorted):
+    relaxation = relax_structures(distorted[:1], chgnet, TIGHT)[0]
+    evaluation = chgnet.evaluate([relaxation.structure])
+    assert relaxation.energy == pytest.approx(evaluation.energies[0] / 2, abs=1e-5)
+    np.testing.assert_allclose(relaxation.forces, evaluation.forces[0], atol=1e-4)
+    np.testing.assert_allclose(relaxation.stress, evaluation.stresses[0], atol=1e-5)
+    assert relaxation.max_force == np.linalg.norm(relaxation.forces, axis=1).max()
+    assert relaxation.max_force <= TIGHT.force_tolerance
+
+
+def test_same_list_same_bits(potential, distorted):
+    settings = RelaxSettings(batch_size=3)
+    first = relax_structures(distorted, potential, settings)
+    second = relax_structures(distorted, potential, settings)
+    assert all(same_bits(one, two) for one, two in zip(first, second, strict=True))
+
+
+def test_company_changes_nothing_but_rounding(chgnet, distorted):
+    together = relax_structures(distorted, chgnet, TIGHT)[:3]
+    alone = [relax_structures([start], chgnet, TIGHT)[0] for start in distorted[:3]]
+    for one, two in zip(together, alone, strict=True):
+        assert one.energy == pytest.approx(two.energy, abs=2e-4)
+
+
+def test_bad_crystals_leave_the_others_alone(chgnet, distorted):
+    clashing = Structure(Lattice.cubic(4), ['Na', 'Cl'], [[0, 0, 0], [0.05, 0, 0]])
+    exploding = Structure(Lattice.cubic(14), ['H', 'H', 'Ne'], [[0, 0, 0], [0.042, 0, 0], [0.3, 0, 0]])
+    flat = Structure(Lattice.orthorhombic(5, 5, 0.8), ['Na'], [[0, 0, 0]])
+    lonely = Structure(Lattice.cubic(9), ['Na'], [[0, 0, 0]])
+    unknown = Structure(Lattice.cubic(3.35), ['Po'], [[0, 0, 0]])
+    mixed = Structure(Lattice.cubic(3.6), [{'Cu': 0.5, 'Au': 0.5}], [[0, 0, 0]])
+    broken = Structure(Lattice.cubic(4), ['Na', 'Cl'], [[0, 0, 0], [math.nan, 0, 0]])
+    bad = [clashing, exploding, flat, lonely, unknown, mixed, broken]
+    relaxations = relax_structures([distorted[0], *bad, distorted[1]], chgnet, RelaxSettings())
+    reasons = [relaxation.reason for relaxation in relaxations]
+    assert reasons[0] is reasons[-1] is None
+    assert relaxations[0].converged
+    assert relaxations[-1].converged
+    assert reasons[1] == 'two atoms (Na-Cl) are 0.20 A apart at the start'
+    assert reasons[3] == 'the cell is only 0.80 A thick at the start'
+    assert reasons[4] == 'an atom (Na) has no other within 6.5 A at the start'
+    assert reasons[5].startswith('The potential chgnet does not know Po')
+    assert reasons[6] == 'a site is disordered'
+    assert reasons[7] == 'a coordinate is not a number at the start'
+    for start, relaxation in zip(bad[2:], relaxations[3:-1], strict=True):
+        assert relaxation.structure is start
+        assert math.isnan(relaxation.energy)
+        assert not relaxation.converged
+
+
+def test_volume_limit(chgnet, monkeypatch):
+    monkeypatch.setattr(batch_module, 'MAX_VOLUME_FACTOR', 1.2)
+    compressed = Structure.from_spacegroup('Fm-3m', Lattice.cubic(4.6), ['Na', 'Cl'], [(0, 0, 0), (0.5, 0.5, 0.5)])
+    relaxation = relax_structures([compressed], chgnet, RelaxSettings())[0]
+    assert relaxation.reason.startswith('its volume changed by a factor of 1.')
+    assert math.isnan(relaxation.energy)
+    assert 1 < relaxation.structure.volume / compressed.volume <= 1.2
+
+
+@pytest.mark.parametrize(('how', 'reason'), [('raise', 'RuntimeError: out of order'), ('nan', 'are not numbers')])
+def test_crystal_that_breaks_the_potential(chgnet, distorted, how, reason):
+    relaxations = relax_structures(distorted, Broken(chgnet, 38, how), RelaxSettings())
+    assert reason in relaxations[1].reason
+    assert math.isnan(relaxations[1].energy)
+    assert all(relaxation.converged for row, relaxation in enumerate(relaxations) if row != 1)
+
+
+def test_step_limit(chgnet, distorted):
+    none, few = (
+        relax_structures(distorted[:1], chgnet, RelaxSettings(max_steps=steps, force_tolerance=1e-3))[0]
+        for steps in (0, 2)
+    )
+    assert (none.steps, few.steps) == (0, 2)
+    assert not none.converged
+    assert none.reason is None
+    assert none.energy == pytest.approx(chgnet.evaluate(distorted[:1]).energies[0] / 2, abs=1e-5)
+    assert few.energy < none.energy
+
+
+def test_energy_never_rises(potential, distorted):
+    energies = [
+        [relaxation.energy for relaxation in relax_structures(distorted, potential, RelaxSettings(max_steps=steps))]
+        for steps in (0, 1, 3, 6)
+    ]
+    assert (np.diff(energies, axis=0) <= 1e-4).all()
+
+
+def test_progress_is_reported(chgnet, distorted):
+    seen, reports = [], []
+    with progress.reporting(lambda *report: reports.append(report)):
+        relax_structures(
+            distorted, chgnet, RelaxSettings(batch_size=2), progress=lambda done, total: seen.append((done, total))
+        )
+    assert seen[-1] == (5, 5)
+    assert seen == sorted(seen)
+    assert reports == [('relax', *step) for step in seen]
+
+
+def test_nothing_to_relax(chgnet):
+    assert relax_structures([], chgnet, RelaxSettings()) == ()
+
+
+@given(
+    packed=npst.arrays(float, 6, elements=st.floats(-0.5, 0.5)),
+    direction=npst.arrays(float, 6, elements=st.floats(-1, 1)),
+)
+def test_gradient_through_the_exponential(packed, direction):
+    weights = np.arange(9.0).reshape(3, 3)
+    weights = weights + weights.T
+    exponential, vectors, divided = batch_module._deformation(packed)
+    gradient = vectors @ (divided * (vectors.T @ weights @ vectors)) @ vectors.T
+    step = 1e-5
+    ends = [batch_module._deformation(packed + sign * step * direction)[0] for sign in (1, -1)]
+    numerical = float(((ends[0] - ends[1]) * weights).sum()) / (2 * step)
+    flat = gradient[batch_module._ROWS, batch_module._COLUMNS] * batch_module._WEIGHTS
+    assert float(flat @ direction) == pytest.approx(numerical, abs=1e-5)
+    assert np.linalg.det(exponential) == pytest.approx(math.exp(packed[[0, 3, 5]].sum()), rel=1e-9)

@@ -57,7 +57,7 @@ class GeneticSettings:
     :param max_assignments: Wyckoff assignments per cell hypothesis that are evolved to the end.
     :param population: individuals per assignment.
     :param generations: generations per assignment.
-    :param climb_steps: steps of gradient ascent that each child takes; 0 makes it the plain genetic algorithm.
+    :param climb_steps: steps of gradient ascent that each child takes; 0 leaves climbing to the final polish.
     :param mutation_width: standard deviation of a mutation, in fractional coordinates.
     """
 

@@ -1,0 +1,37 @@
+"""What stage 4 hands on: one candidate structure and where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+__all__ = ('Candidate',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One structure of the pool, before relaxation.
+
+    :param structure: the primitive cell, equal elements side by side.
+    :param source: ``template`` or ``genetic``.
+    :param origin: how it was made, for the reader: the template and its formula, or the cell hypothesis and the
+        Wyckoff assignment.
+    :param spacegroup: international number of the space group it was built in.
+    :param formula_units: formula units in the primitive cell.
+    :param cost: how unlikely the candidate is a priori; the substitution cost for templates, a constant for the
+        genetic source. Lower is better.
+    :param fitness: mean log-likelihood per atom pair of its distances under the network, where it was computed.
+    :param seed: seed that drew it, None where nothing was drawn.
+    """
+
+    structure: Structure
+    source: str
+    origin: str
+    spacegroup: int
+    formula_units: int
+    cost: float
+    fitness: float | None = None
+    seed: int | None = None

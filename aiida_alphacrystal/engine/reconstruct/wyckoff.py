@@ -1,0 +1,440 @@
+"""Wyckoff positions in the primitive cell, the ways to fill them, and the crystals they give.
+
+Minimum-image distances do not depend on which primitive cell is taken, and a primitive cell holds the fewest atoms, so
+everything here is primitive: multiplicities are those of the conventional cell divided by its centring factor. The
+tables are pyxtal's (Fredericks et al., Comput. Phys. Commun. 261, 107810, 2021, https://doi.org/10.1016/j.cpc.2020.107810),
+in the standard setting of each group: hexagonal axes, unique axis b, second origin choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import heapq
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aiida_alphacrystal.engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+__all__ = (
+    'Assignment',
+    'OrbitMap',
+    'SpaceGroup',
+    'WyckoffPosition',
+    'build_structure',
+    'conventional_lattice',
+    'enumerate_assignments',
+    'orbit_map',
+    'primitive_lattice',
+    'space_group',
+)
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: Primitive lattice vectors in terms of the conventional ones, as rows.
+_CENTRING: dict[str, tuple[tuple[float, ...], ...]] = {
+    'P': ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    'A': ((1, 0, 0), (0, 0.5, 0.5), (0, -0.5, 0.5)),
+    'C': ((0.5, 0.5, 0), (-0.5, 0.5, 0), (0, 0, 1)),
+    'I': ((-0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.5, 0.5, -0.5)),
+    'F': ((0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)),
+    'R': ((2 / 3, 1 / 3, 1 / 3), (-1 / 3, 1 / 3, 1 / 3), (-1 / 3, -2 / 3, 1 / 3)),
+}
+_METRIC_TOLERANCE = 1e-4
+_ENUMERATION_EFFORT = 50
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WyckoffPosition:
+    """One Wyckoff position of a space group, in the primitive cell.
+
+    Point k of the orbit of free coordinates u lies at ``rotations[k] @ u + translations[k]``. A free coordinate is a
+    fractional coordinate of the conventional cell, so it has period 1.
+
+    :param letter: Wyckoff letter.
+    :param multiplicity: points of the orbit in the primitive cell.
+    :param conventional_multiplicity: points of the orbit in the conventional cell.
+    :param freedom: number of free coordinates.
+    :param rotations: shape (multiplicity, 3, freedom), primitive fractional coordinates.
+    :param translations: shape (multiplicity, 3), primitive fractional coordinates.
+    """
+
+    letter: str
+    multiplicity: int
+    conventional_multiplicity: int
+    freedom: int
+    rotations: FloatArray
+    translations: FloatArray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SpaceGroup:
+    """A space group with its Wyckoff positions in the primitive cell.
+
+    :param number: international number.
+    :param symbol: Hermann-Mauguin symbol, such as ``Pm-3m``.
+    :param system: lattice system as pyxtal names it: triclinic, monoclinic, orthorhombic, tetragonal, trigonal,
+        hexagonal or cubic.
+    :param basis: primitive lattice vectors in terms of the conventional ones, rows, shape (3, 3).
+    :param positions: all Wyckoff positions, letter a first.
+    :param normalizer: what the coset representatives of the Euclidean normalizer do: the rotation part in the
+        conventional basis, shape (3, 3), and for each position the index of the one that it becomes.
+    """
+
+    number: int
+    symbol: str
+    system: str
+    basis: FloatArray
+    positions: tuple[WyckoffPosition, ...]
+    normalizer: tuple[tuple[FloatArray, tuple[int, ...]], ...]
+
+    @property
+    def general_position(self) -> WyckoffPosition:
+        """Return the position without site symmetry."""
+        return self.positions[-1]
+
+    def position(self, letter: str) -> WyckoffPosition:
+        """Return the position of one letter.
+
+        :param letter: Wyckoff letter.
+        :raises SettingsError: if the group has no such position.
+        """
+        for position in self.positions:
+            if position.letter == letter:
+                return position
+        letters = ', '.join(position.letter for position in self.positions)
+        raise SettingsError(f'Space group {self.symbol} has no Wyckoff position {letter!r}: give one of {letters}.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """Which Wyckoff positions the elements of a cell occupy.
+
+    :param sites: element and Wyckoff letter of each orbit; equal elements side by side, letters in alphabetic order.
+    :param freedom: number of free coordinates of all orbits together.
+    """
+
+    sites: tuple[tuple[str, str], ...]
+    freedom: int
+
+    def label(self, group: SpaceGroup) -> str:
+        """Return the assignment as a reader writes it, such as ``Sr 1a, Ti 1b, O 3c``.
+
+        :param group: the space group whose (conventional) multiplicities are written.
+        """
+        return ', '.join(
+            f'{element} {group.position(letter).conventional_multiplicity}{letter}' for element, letter in self.sites
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OrbitMap:
+    """The affine map from the free coordinates of an assignment to the atoms of the primitive cell.
+
+    Atom k lies at ``rotations[k] @ u + translations[k]`` in primitive fractional coordinates.
+
+    :param species: element of every atom.
+    :param orbits: index of the orbit (the site of the assignment) of every atom, shape (atoms,).
+    :param rotations: shape (atoms, 3, freedom).
+    :param translations: shape (atoms, 3).
+    """
+
+    species: tuple[str, ...]
+    orbits: IntArray
+    rotations: FloatArray
+    translations: FloatArray
+
+    def coordinates(self, free: npt.ArrayLike) -> FloatArray:
+        """Return the primitive fractional coordinates of all atoms.
+
+        :param free: free coordinates, shape (..., freedom).
+        :return: coordinates, not wrapped into the cell, shape (..., atoms, 3).
+        """
+        moved = np.einsum('nif,...f->...ni', self.rotations, np.asarray(free, dtype=np.float64))
+        return np.asarray(moved + self.translations, dtype=np.float64)
+
+
+@functools.lru_cache(maxsize=230)
+def space_group(number: int) -> SpaceGroup:
+    """Return a space group with its Wyckoff positions in the primitive cell.
+
+    :param number: international number.
+    :raises SettingsError: if it is no integer from 1 to 230.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 1 <= number <= 230:
+        raise SettingsError(f'The space group is {number!r}: give an international number from 1 to 230.')
+    from pyxtal.symmetry import Group
+
+    group = Group(int(number))
+    basis = np.array(_CENTRING[group.symbol[0]], dtype=np.float64)
+    positions = tuple(_primitive_position(position, basis) for position in reversed(list(group)))
+    return SpaceGroup(
+        number=int(number),
+        symbol=group.symbol,
+        system=group.lattice_type,
+        basis=basis,
+        positions=positions,
+        normalizer=_normalizer(group, positions),
+    )
+
+
+def _primitive_position(position: Any, basis: FloatArray) -> WyckoffPosition:
+    """Turn one position of pyxtal's table into primitive coordinates and drop points equal but for a centring."""
+    to_primitive = np.linalg.inv(basis.T)
+    free = [axis for axis in range(3) if np.any(np.abs(position.ops[0].rotation_matrix[:, axis]) > 1e-6)]
+    found: dict[tuple[int, ...], tuple[FloatArray, FloatArray]] = {}
+    for operation in position.ops:
+        rotation = to_primitive @ operation.rotation_matrix[:, free]
+        translation = to_primitive @ operation.translation_vector
+        translation = np.round((translation - np.floor(translation + 1e-6)) * 144) / 144
+        key = tuple(np.round(np.concatenate([rotation.ravel(), translation]) * 144).astype(int).tolist())
+        found.setdefault(key, (rotation, translation))
+    rotations, translations = zip(*found.values(), strict=True)
+    return WyckoffPosition(
+        letter=position.letter,
+        multiplicity=len(found),
+        conventional_multiplicity=len(position.ops),
+        freedom=len(free),
+        rotations=np.array(rotations, dtype=np.float64).reshape(len(found), 3, len(free)),
+        translations=np.array(translations, dtype=np.float64),
+    )
+
+
+def _normalizer(group: Any, positions: Sequence[WyckoffPosition]) -> tuple[tuple[FloatArray, tuple[int, ...]], ...]:
+    """Read the coset representatives of the Euclidean normalizer and how they permute the positions."""
+    from pymatgen.core.operations import SymmOp
+
+    index = {position.letter: place for place, position in enumerate(positions)}
+    alternatives = group.get_alternatives()
+    found: dict[tuple[Any, ...], tuple[FloatArray, tuple[int, ...]]] = {}
+    for text, letters in zip(alternatives['Coset Representative'], alternatives['Transformed WP'], strict=True):
+        rotation = np.array(SymmOp.from_xyz_str(text).rotation_matrix, dtype=np.float64)
+        permutation = tuple(index[letter] for letter in letters.split())
+        found.setdefault((permutation, *np.round(rotation).astype(int).ravel().tolist()), (rotation, permutation))
+    return tuple(found.values())
+
+
+def conventional_lattice(number: int, parameters: Sequence[float]) -> FloatArray:
+    """Return the conventional lattice vectors, made to obey the lattice system of the space group.
+
+    Lengths and angles that the group holds equal are averaged, angles that it fixes are set.
+
+    :param number: international number of the space group.
+    :param parameters: conventional a, b, c (A) and alpha, beta, gamma (degrees) in the standard setting.
+    :return: lattice vectors as rows, shape (3, 3), A.
+    """
+    from pymatgen.core.lattice import Lattice
+
+    a, b, c, alpha, beta, gamma = (float(value) for value in parameters)
+    system = space_group(number).system
+    if system != 'triclinic':
+        alpha, beta, gamma = 90.0, beta if system == 'monoclinic' else 90.0, 90.0
+    if system in ('tetragonal', 'trigonal', 'hexagonal'):
+        a = b = float(np.sqrt(a * b))
+        gamma = gamma if system == 'tetragonal' else 120.0
+    if system == 'cubic':
+        a = b = c = float(np.cbrt(a * b * c))
+    return np.array(Lattice.from_parameters(a, b, c, alpha, beta, gamma).matrix, dtype=np.float64)
+
+
+def primitive_lattice(number: int, parameters: Sequence[float]) -> FloatArray:
+    """Return the primitive lattice vectors that the primitive positions of the group refer to.
+
+    :param number: international number of the space group.
+    :param parameters: conventional a, b, c (A) and alpha, beta, gamma (degrees) in the standard setting.
+    :return: lattice vectors as rows, shape (3, 3), A.
+    """
+    return np.asarray(space_group(number).basis @ conventional_lattice(number, parameters), dtype=np.float64)
+
+
+def orbit_map(group: SpaceGroup, assignment: Assignment) -> OrbitMap:
+    """Return the map from the free coordinates of an assignment to its atoms.
+
+    :param group: the space group.
+    :param assignment: which positions the elements occupy; its free coordinates are those of its sites in turn.
+    """
+    positions = [group.position(letter) for _, letter in assignment.sites]
+    atoms = sum(position.multiplicity for position in positions)
+    rotations = np.zeros((atoms, 3, assignment.freedom))
+    row = column = 0
+    for position in positions:
+        rows = slice(row, row + position.multiplicity)
+        rotations[rows, :, column : column + position.freedom] = position.rotations
+        row, column = row + position.multiplicity, column + position.freedom
+    multiplicities = [position.multiplicity for position in positions]
+    return OrbitMap(
+        species=tuple(np.repeat([element for element, _ in assignment.sites], multiplicities).tolist()),
+        orbits=np.repeat(np.arange(len(positions)), multiplicities),
+        rotations=rotations,
+        translations=np.concatenate([position.translations for position in positions]),
+    )
+
+
+def build_structure(
+    number: int, parameters: Sequence[float], assignment: Assignment, free: npt.ArrayLike, scale: float = 1.0
+) -> Structure:
+    """Return the primitive cell of a crystal.
+
+    :param number: international number of the space group.
+    :param parameters: conventional a, b, c (A) and alpha, beta, gamma (degrees) in the standard setting.
+    :param assignment: which Wyckoff positions the elements occupy.
+    :param free: free coordinates of all sites in turn, shape (freedom,).
+    :param scale: factor on all lattice vectors.
+    """
+    from pymatgen.core import Structure
+
+    atoms = orbit_map(space_group(number), assignment)
+    coordinates = atoms.coordinates(free)
+    return Structure(
+        primitive_lattice(number, parameters) * scale, list(atoms.species), coordinates - np.floor(coordinates)
+    )
+
+
+def enumerate_assignments(
+    number: int,
+    counts: Mapping[str, int],
+    limit: int | None = None,
+    parameters: Sequence[float] | None = None,
+    allowed: Mapping[str, Collection[str]] | None = None,
+) -> tuple[Assignment, ...]:
+    """Return the ways in which a composition can fill the Wyckoff positions of a space group.
+
+    A position without freedom is used at most once. Assignments that the Euclidean normalizer carries into one another
+    describe the same crystals, so one of each class is kept. Those with few sites, then with few free coordinates,
+    come first; the order does not depend on the limit.
+
+    :param number: international number of the space group.
+    :param counts: atoms of each element in the primitive cell, in the order the sites shall have.
+    :param limit: most assignments to return, None for all of them.
+    :param parameters: conventional lattice; where its metric is higher than the group asks for (an orthorhombic cell
+        with a = b), more assignments are equivalent. None keeps what a general metric tells apart.
+    :param allowed: the letters that each element may occupy; None or an element left out allows all.
+    """
+    group = space_group(number)
+    permutations = _permutations(group, parameters)
+    found: list[Assignment] = []
+    seen: set[tuple[tuple[int, ...], ...]] = set()
+    effort = None if limit is None else limit * _ENUMERATION_EFFORT
+    for choice in itertools.islice(_choices(group, counts, allowed or {}), effort):
+        key = min(tuple(tuple(sorted(swap[place] for place in part)) for part in choice) for swap in permutations)
+        if key in seen:
+            continue
+        seen.add(key)
+        found.append(_assignment(group, tuple(counts), choice))
+        if limit is not None and len(found) >= limit:
+            break
+    return tuple(found)
+
+
+def _permutations(group: SpaceGroup, parameters: Sequence[float] | None) -> tuple[tuple[int, ...], ...]:
+    """Return the permutations of positions by those normalizer operations that leave the lattice as it is."""
+    lattice = conventional_lattice(group.number, parameters or (5.1, 6.7, 8.3, 81.0, 97.0, 106.0))
+    metric = lattice @ lattice.T
+    identity = tuple(range(len(group.positions)))
+    kept = {identity: None}
+    for rotation, permutation in group.normalizer:
+        if np.allclose(rotation.T @ metric @ rotation, metric, atol=_METRIC_TOLERANCE * np.trace(metric)):
+            kept.setdefault(permutation)
+    return tuple(kept)
+
+
+def _assignment(group: SpaceGroup, elements: Sequence[str], choice: Sequence[tuple[int, ...]]) -> Assignment:
+    """Name the positions of one choice."""
+    sites = tuple(
+        (element, group.positions[place].letter)
+        for element, part in zip(elements, choice, strict=True)
+        for place in part
+    )
+    return Assignment(sites, sum(group.positions[place].freedom for part in choice for place in part))
+
+
+def _choices(
+    group: SpaceGroup, counts: Mapping[str, int], allowed: Mapping[str, Collection[str]]
+) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Yield, cheapest first, one multiset of positions per element such that no fixed position is shared."""
+    freedoms = [position.freedom for position in group.positions]
+    letters = {position.letter for position in group.positions}
+    pools = [_Pool(group, count, allowed.get(element, letters)) for element, count in counts.items()]
+    start = (0,) * len(pools)
+    first = [pool.get(0) for pool in pools]
+    if any(part is None for part in first):
+        return
+    queue = [(*_cost([part for part in first if part is not None], freedoms), start)]
+    queued = {start}
+    while queue:
+        _, _, place = heapq.heappop(queue)
+        choice = tuple(pool.parts[index] for pool, index in zip(pools, place, strict=True))
+        fixed = [position for part in choice for position in part if not freedoms[position]]
+        if len(set(fixed)) == len(fixed):
+            yield choice
+        for element, pool in enumerate(pools):
+            following = (*place[:element], place[element] + 1, *place[element + 1 :])
+            part = pool.get(following[element])
+            if part is None or following in queued:
+                continue
+            queued.add(following)
+            heapq.heappush(queue, (*_cost([*choice[:element], part, *choice[element + 1 :]], freedoms), following))
+
+
+def _cost(choice: Sequence[tuple[int, ...]], freedoms: Sequence[int]) -> tuple[int, int]:
+    return sum(len(part) for part in choice), sum(freedoms[place] for part in choice for place in part)
+
+
+class _Pool:
+    """The multisets of positions that hold a number of atoms, made only as far as they are asked for.
+
+    :param group: the space group.
+    :param count: atoms that the multisets hold.
+    :param letters: positions that may be used.
+    """
+
+    def __init__(self, group: SpaceGroup, count: int, letters: Collection[str]) -> None:
+        self.parts: list[tuple[int, ...]] = []
+        places = [place for place, position in enumerate(group.positions) if position.letter in letters]
+        self._source = _multisets(group.positions, places, count)
+
+    def get(self, index: int) -> tuple[int, ...] | None:
+        """Return one multiset, None behind the last.
+
+        :param index: its place in the order of cost.
+        """
+        while len(self.parts) <= index:
+            part = next(self._source, None)
+            if part is None:
+                return None
+            self.parts.append(part)
+        return self.parts[index]
+
+
+def _multisets(positions: Sequence[WyckoffPosition], places: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:
+    """Yield the multisets of positions that hold ``count`` atoms, by number of sites, then free coordinates."""
+    for sites in range(1, count + 1):
+        for freedom in range(3 * sites + 1):
+            yield from _fill(positions, places, count, sites, freedom)
+
+
+def _fill(
+    positions: Sequence[WyckoffPosition], places: Sequence[int], count: int, sites: int, freedom: int
+) -> Iterator[tuple[int, ...]]:
+    """Yield the multisets of exactly so many sites, atoms and free coordinates, drawn from ``places``."""
+    if sites == 0:
+        if count == 0 and freedom == 0:
+            yield ()
+        return
+    if count < sites or freedom > 3 * sites:
+        return
+    for index, place in enumerate(places):
+        position = positions[place]
+        if position.multiplicity > count or position.freedom > freedom:
+            continue
+        following = places[index if position.freedom else index + 1 :]
+        for rest in _fill(positions, following, count - position.multiplicity, sites - 1, freedom - position.freedom):
+            yield (place, *rest)

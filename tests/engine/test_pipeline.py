@@ -1,0 +1,66 @@
+"""Tests of the six stages in a row, with the shipped weights."""
+
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+
+from aiida_alphacrystal.engine import pipeline
+from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
+from aiida_alphacrystal.engine.errors import SettingsError, UnsupportedElementError
+from aiida_alphacrystal.engine.progress import reporting
+from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
+from aiida_alphacrystal.engine.settings import PredictionSettings
+
+MATCHER = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
+TINY = PredictionSettings.from_dict(
+    {
+        'cells': {'max_hypotheses': 2},
+        'templates': {'max_candidates': 3},
+        'genetic': {'max_candidates': 2, 'max_assignments': 2, 'population': 8, 'generations': 3},
+        'relax': {'max_steps': 10},
+        'rank': {'top': 3},
+    }
+)
+
+
+@pytest.fixture(scope='module')
+def models():
+    return pipeline.load_models()
+
+
+@pytest.fixture(scope='module')
+def potential():
+    return load_potential(resolve_potential('chgnet').files)
+
+
+def test_rock_salt_is_found(models, potential):
+    stages = []
+    with reporting(lambda stage, done, total: stages.append(stage)):
+        prediction = pipeline.predict(parse_formula('NaCl'), models, potential, TINY)
+    truth = Structure.from_spacegroup(225, Lattice.cubic(5.64), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+    best = prediction.relaxations[prediction.ranking[0].index]
+    assert MATCHER.get_rms_dist(best.structure, truth)[0] < 0.01
+    assert prediction.ranking[0].formation_energy_per_atom == pytest.approx(-2.1, abs=0.2)
+    assert set(prediction.distances) == {cell.formula_units for cell in prediction.cells}
+    assert {candidate.source for candidate in prediction.reconstruction.candidates} == {'template', 'genetic'}
+    assert list(dict.fromkeys(stages)) == ['reconstruct', 'relax']
+
+
+def test_the_same_seed_gives_the_same_ranking_to_the_last_bit(models, potential):
+    formula = parse_formula('MgO')
+    first, second = (pipeline.predict(formula, models, potential, TINY, seed=3) for _ in range(2))
+    assert first.ranking == second.ranking
+    for one, other in zip(first.relaxations, second.relaxations, strict=True):
+        assert (one.structure.cart_coords == other.structure.cart_coords).all()
+
+
+def test_a_given_cell_is_kept(models, potential):
+    prediction = pipeline.predict(formula_from_counts({'Na': 2, 'Cl': 2}), models, potential, TINY)
+    assert {len(candidate.structure) for candidate in prediction.reconstruction.candidates} == {4}
+
+
+def test_what_cannot_be_predicted_is_refused_at_once(models, potential):
+    with pytest.raises(UnsupportedElementError, match='Og'):
+        pipeline.predict(parse_formula('OgO2'), models, potential, TINY)
+    with pytest.raises(SettingsError, match='seed'):
+        pipeline.predict(parse_formula('NaCl'), models, potential, TINY, seed=-1)

@@ -1,0 +1,87 @@
+"""Tests of the ranking."""
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from aiida_alphacrystal.engine.rank import rank_candidates, spacegroup_of
+from aiida_alphacrystal.engine.relax import Relaxation
+from aiida_alphacrystal.engine.settings import RankSettings
+
+REFERENCES = {'Na': -1.3, 'Cl': -1.8}
+
+
+def rock_salt(a=5.64):
+    conventional = Structure.from_spacegroup(225, Lattice.cubic(a), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+    return conventional.get_primitive_structure()
+
+
+def caesium_chloride(a=3.4):
+    return Structure.from_spacegroup(221, Lattice.cubic(a), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+
+
+def relaxed(structure, energy, reason=None):
+    zeros = np.zeros((len(structure), 3))
+    return Relaxation(
+        structure=structure,
+        energy=energy,
+        forces=zeros,
+        max_force=0.0,
+        stress=np.zeros((3, 3)),
+        steps=1,
+        converged=reason is None,
+        reason=reason,
+    )
+
+
+ENERGY = RankSettings(method='energy')
+
+
+def test_lowest_formation_energy_comes_first():
+    ranking = rank_candidates(
+        [0.0, 9.0], [relaxed(caesium_chloride(), -3.3), relaxed(rock_salt(), -3.4)], REFERENCES, ENERGY
+    )
+    assert [place.index for place in ranking] == [1, 0]
+    assert [place.rank for place in ranking] == [1, 2]
+    assert ranking[0].formation_energy_per_atom == pytest.approx(-3.4 + 1.55)
+    assert ranking[0].score == ranking[0].formation_energy_per_atom
+    assert (ranking[0].spacegroup, ranking[0].spacegroup_symbol) == (225, 'Fm-3m')
+    assert ranking[0].volume_per_atom == pytest.approx(5.64**3 / 8)
+
+
+def test_similarity_can_outweigh_a_small_energy_difference():
+    relaxations = [relaxed(caesium_chloride(), -3.35), relaxed(rock_salt(), -3.4)]
+    settings = RankSettings(method='energy_and_similarity', similarity_weight=0.1)
+    assert [place.index for place in rank_candidates([0.0, 1.0], relaxations, REFERENCES, settings)] == [0, 1]
+    assert [place.index for place in rank_candidates([0.0, 0.1], relaxations, REFERENCES, settings)] == [1, 0]
+
+
+def test_equal_structures_are_merged_and_the_smallest_cell_stands_for_them():
+    supercell = rock_salt() * (2, 1, 1)
+    relaxations = [
+        relaxed(supercell, -3.401),
+        relaxed(rock_salt(5.65), -3.4),
+        relaxed(caesium_chloride(), -3.3),
+        relaxed(rock_salt(), -3.39),
+    ]
+    ranking = rank_candidates([0.0] * 4, relaxations, REFERENCES, ENERGY)
+    assert [(place.index, place.duplicates) for place in ranking] == [(1, (0, 3)), (2, ())]
+
+
+def test_failed_relaxations_are_left_out():
+    relaxations = [relaxed(rock_salt(), float('nan'), 'It flew apart.'), relaxed(caesium_chloride(), -3.3)]
+    assert [place.index for place in rank_candidates([0.0, 0.0], relaxations, REFERENCES, ENERGY)] == [1]
+    assert rank_candidates([0.0], relaxations[:1], REFERENCES, ENERGY) == ()
+
+
+def test_length_of_the_ranking():
+    relaxations = [relaxed(caesium_chloride(3.0 + 0.3 * step), -3.0 - 0.1 * step) for step in range(4)]
+    settings = RankSettings(method='energy', top=2)
+    assert [place.index for place in rank_candidates([0.0] * 4, relaxations, REFERENCES, settings)] == [3, 2]
+
+
+def test_space_group_within_the_tolerance_of_the_training_data():
+    structure = rock_salt()
+    structure.perturb(0.01, seed=1)
+    assert spacegroup_of(structure) == (225, 'Fm-3m')
+    assert spacegroup_of(caesium_chloride()) == (221, 'Pm-3m')

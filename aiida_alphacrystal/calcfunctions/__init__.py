@@ -1,0 +1,12 @@
+"""One thin, provenance-tracked function per stage: nodes in, nodes out, the science is in the engine."""
+
+from __future__ import annotations
+
+from aiida_alphacrystal.calcfunctions.featurize import featurize
+from aiida_alphacrystal.calcfunctions.predict_cells import predict_cells
+from aiida_alphacrystal.calcfunctions.predict_distances import predict_distances
+from aiida_alphacrystal.calcfunctions.rank import rank
+from aiida_alphacrystal.calcfunctions.reconstruct import reconstruct
+from aiida_alphacrystal.calcfunctions.relax import relax
+
+__all__ = ('featurize', 'predict_cells', 'predict_distances', 'rank', 'reconstruct', 'relax')

@@ -1,0 +1,343 @@
+"""Turn nodes into what the engine works on, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from aiida import orm
+
+from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, parse_formula
+from aiida_alphacrystal.engine.distances import DistancePrediction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pymatgen.core import Structure
+
+    from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+    from aiida_alphacrystal.engine.rank import RankedCandidate
+    from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+    from aiida_alphacrystal.engine.relax import Potential, Relaxation
+
+__all__ = (
+    'RelaxedPool',
+    'candidates_to_nodes',
+    'cells_from_node',
+    'cells_to_node',
+    'distances_from_nodes',
+    'distances_to_node',
+    'features_to_node',
+    'formula_of',
+    'labels',
+    'ranking_to_node',
+    'read_formula',
+    'relaxations_to_nodes',
+    'relaxed_pool',
+    'structures_from_nodes',
+)
+
+
+def read_formula(node: orm.Str | orm.Dict, max_atoms: int) -> Formula:
+    """Return the compound that a node names.
+
+    :param node: a formula, or the number of atoms of each element in the cell.
+    :param max_atoms: the largest number of atoms in the primitive cell.
+    :raises FormulaError: if it is no stoichiometric compound or has too many atoms.
+    """
+    if isinstance(node, orm.Dict):
+        return formula_from_counts(node.get_dict(), max_atoms=max_atoms, fix_cell=True)
+    return parse_formula(node.value, max_atoms=max_atoms)
+
+
+def features_to_node(formula: Formula, max_sites: int) -> orm.ArrayData:
+    """Return the feature matrix of a compound with the parsed formula in its attributes.
+
+    :param formula: the compound.
+    :param max_sites: rows of the padded matrix.
+    """
+    from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS, element_features, featurize
+
+    units = formula.formula_units or 1
+    arrays = {'features': featurize(formula, units, max_sites), 'element_features': element_features(formula)}
+    attributes = {
+        'formula': formula.label,
+        'reduced_formula': formula.reduced,
+        'elements': list(formula.elements),
+        'counts': list(formula.counts),
+        'formula_units': formula.formula_units,
+        'number_of_atoms': formula.atoms_per_unit * units,
+        'columns': list(ELEMENT_COLUMNS),
+    }
+    return _array_node(arrays, attributes)
+
+
+def formula_of(features: orm.ArrayData) -> Formula:
+    """Return the compound that a feature node describes.
+
+    :param features: as :func:`features_to_node` makes it.
+    """
+    attributes = features.base.attributes
+    return Formula(
+        elements=tuple(attributes.get('elements')),
+        counts=tuple(attributes.get('counts')),
+        formula_units=attributes.get('formula_units'),
+    )
+
+
+def cells_to_node(formula: Formula, cells: Sequence[CellHypothesis]) -> orm.Dict:
+    """Return a table of cell hypotheses.
+
+    :param formula: the compound.
+    :param cells: ranked hypotheses.
+    """
+    rows = [{**dataclasses.asdict(cell), 'lattice': list(cell.lattice)} for cell in cells]
+    return orm.Dict({'formula': formula.label, 'rows': rows})
+
+
+def cells_from_node(node: orm.Dict) -> tuple[CellHypothesis, ...]:
+    """Return the hypotheses of a table.
+
+    :param node: as :func:`cells_to_node` makes it.
+    """
+    from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+
+    return tuple(CellHypothesis(**{**row, 'lattice': tuple(row['lattice'])}) for row in node['rows'])
+
+
+def distances_to_node(formula: Formula, formula_units: int, prediction: DistancePrediction) -> orm.ArrayData:
+    """Return distances and probabilities of one cell, with attributes that a query can filter.
+
+    :param formula: the compound.
+    :param formula_units: formula units in the cell.
+    :param prediction: what the network says.
+    """
+    arrays = {
+        'distances': prediction.expectation,
+        'probabilities': prediction.probabilities,
+        'bin_edges': prediction.bin_edges,
+    }
+    attributes = {
+        'formula': formula.cell_formula(formula_units),
+        'reduced_formula': formula.reduced,
+        'elements': list(formula.elements),
+        'species': list(prediction.species),
+        'number_of_atoms': len(prediction.species),
+        'number_of_bins': len(prediction.bin_edges) - 1,
+        'formula_units': formula_units,
+    }
+    return _array_node(arrays, attributes)
+
+
+def distances_from_nodes(nodes: Mapping[str, orm.ArrayData]) -> dict[int, DistancePrediction]:
+    """Return predictions by the number of formula units in their cell.
+
+    :param nodes: as :func:`distances_to_node` makes them, by any label.
+    """
+    predictions = {
+        node.base.attributes.get('formula_units'): DistancePrediction(
+            species=tuple(node.base.attributes.get('species')),
+            bin_edges=node.get_array('bin_edges'),
+            probabilities=node.get_array('probabilities'),
+        )
+        for node in nodes.values()
+    }
+    return dict(sorted(predictions.items()))
+
+
+def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reasons: Sequence[str]) -> dict[str, Any]:
+    """Return the pool as a table and one structure node for each candidate.
+
+    :param formula: the compound.
+    :param candidates: the pool in its order.
+    :param reasons: why hypotheses gave no candidate.
+    """
+    from pymatgen.symmetry.groups import sg_symbol_from_int_number
+
+    names = labels('c', len(candidates), width=3)
+    rows = [
+        {
+            'label': label,
+            'source': candidate.source,
+            'origin': candidate.origin,
+            'spacegroup': candidate.spacegroup,
+            'spacegroup_symbol': sg_symbol_from_int_number(candidate.spacegroup),
+            'formula': formula.cell_formula(candidate.formula_units),
+            'formula_units': candidate.formula_units,
+            'number_of_atoms': len(candidate.structure),
+            'cost': candidate.cost,
+            'fitness': candidate.fitness,
+            'seed': candidate.seed,
+        }
+        for label, candidate in zip(names, candidates, strict=True)
+    ]
+    table = orm.Dict(_plain({'formula': formula.label, 'rows': rows, 'reasons': list(reasons)}))
+    structures = [candidate.structure for candidate in candidates]
+    return _with_structures({'candidates': table}, names, structures)
+
+
+def structures_from_nodes(nodes: Mapping[str, orm.StructureData]) -> dict[str, Structure]:
+    """Return pymatgen structures in the order of their labels.
+
+    :param nodes: structure nodes by label.
+    """
+    return {label: nodes[label].get_pymatgen_structure() for label in sorted(nodes)}
+
+
+def relaxations_to_nodes(
+    relaxations: Mapping[str, Relaxation], references: Mapping[str, float], potential: Potential
+) -> dict[str, Any]:
+    """Return the outcome of every relaxation as one table node, and one structure node for each.
+
+    :param relaxations: outcomes by label of the candidate.
+    :param references: energy of each element in eV/atom.
+    :param potential: what gave the energies.
+    """
+    rows = [
+        {
+            'label': label,
+            'energy_per_atom': relaxation.energy,
+            'max_force': relaxation.max_force,
+            'steps': relaxation.steps,
+            'converged': relaxation.converged,
+            'reason': relaxation.reason,
+        }
+        for label, relaxation in relaxations.items()
+    ]
+    facts = ('name', 'kind', 'sha256', 'convention', 'version')
+    attributes = {
+        'rows': rows,
+        'elemental_references': dict(sorted(references.items())),
+        'potential': {fact: getattr(potential, fact) for fact in facts},
+    }
+    arrays = {f'forces_{label}': relaxation.forces for label, relaxation in relaxations.items()}
+    arrays |= {f'stress_{label}': relaxation.stress for label, relaxation in relaxations.items()}
+    structures = [relaxation.structure for relaxation in relaxations.values()]
+    return _with_structures({'relaxations': _array_node(arrays, attributes)}, list(relaxations), structures)
+
+
+@dataclasses.dataclass(frozen=True)
+class RelaxedPool:
+    """The candidates with the outcome of their relaxation, in the order of their labels.
+
+    :param rows: row of each candidate in the table of the pool.
+    :param relaxations: the outcomes.
+    :param references: energy of each element in eV/atom.
+    :param potential: name and version of what gave the energies.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    relaxations: tuple[Relaxation, ...]
+    references: dict[str, float]
+    potential: dict[str, str]
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Return the a-priori cost of each candidate."""
+        return tuple(row['cost'] for row in self.rows)
+
+
+def relaxed_pool(
+    candidates: orm.Dict, relaxations: orm.ArrayData, structures: Mapping[str, orm.StructureData]
+) -> RelaxedPool:
+    """Join the nodes of stages 4 and 5.
+
+    :param candidates: table of the pool.
+    :param relaxations: table of the outcomes.
+    :param structures: relaxed structures by label.
+    """
+    from aiida_alphacrystal.engine.relax import Relaxation
+
+    relaxed = structures_from_nodes(structures)
+    rows = {row['label']: row for row in candidates['rows']}
+    outcomes = {row['label']: row for row in relaxations.base.attributes.get('rows')}
+    return RelaxedPool(
+        rows=tuple(rows[label] for label in relaxed),
+        relaxations=tuple(
+            Relaxation(
+                structure=structure,
+                energy=_number(outcomes[label]['energy_per_atom']),
+                forces=relaxations.get_array(f'forces_{label}'),
+                max_force=_number(outcomes[label]['max_force']),
+                stress=relaxations.get_array(f'stress_{label}'),
+                steps=outcomes[label]['steps'],
+                converged=outcomes[label]['converged'],
+                reason=outcomes[label]['reason'],
+            )
+            for label, structure in relaxed.items()
+        ),
+        references=relaxations.base.attributes.get('elemental_references'),
+        potential=relaxations.base.attributes.get('potential'),
+    )
+
+
+def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm.Dict:
+    """Return the ranking as a table without identifiers or times, so that the same run gives the same content.
+
+    :param pool: what was ranked.
+    :param ranked: the distinct structures, the best first.
+    """
+    rows = [
+        {
+            'rank': place.rank,
+            **{key: pool.rows[place.index][key] for key in _RANKING_COLUMNS},
+            'spacegroup': place.spacegroup,
+            'spacegroup_symbol': place.spacegroup_symbol,
+            'energy_per_atom': place.energy_per_atom,
+            'formation_energy_per_atom': place.formation_energy_per_atom,
+            'volume_per_atom': place.volume_per_atom,
+            'score': place.score,
+            'converged': pool.relaxations[place.index].converged,
+            'duplicates': [pool.rows[index]['label'] for index in place.duplicates],
+        }
+        for place in ranked
+    ]
+    return orm.Dict(_plain({'potential': pool.potential, 'rows': rows}))
+
+
+#: What a row of the ranking takes over from the table of candidates.
+_RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost')
+
+
+def labels(prefix: str, count: int, width: int) -> list[str]:
+    """Return labels that sort as they are numbered, such as ``c_001``.
+
+    :param prefix: what stands before the number.
+    :param count: how many labels.
+    :param width: least number of digits.
+    """
+    digits = max(width, len(str(count)))
+    return [f'{prefix}_{number:0{digits}d}' for number in range(1, count + 1)]
+
+
+def _array_node(arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> orm.ArrayData:
+    node = orm.ArrayData({name: np.asarray(array) for name, array in arrays.items()})
+    node.base.attributes.set_many(_plain(attributes))
+    return node
+
+
+def _with_structures(nodes: dict[str, Any], names: Sequence[str], structures: Sequence[Structure]) -> dict[str, Any]:
+    """Add a namespace of structure nodes, unless it would be empty."""
+    if names:
+        pairs = zip(names, structures, strict=True)
+        nodes['structures'] = {label: orm.StructureData(pymatgen_structure=structure) for label, structure in pairs}
+    return nodes
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that the database takes: no numpy types, and None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

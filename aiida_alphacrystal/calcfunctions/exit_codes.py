@@ -1,0 +1,29 @@
+"""Exit codes for what can be foreseen to go wrong, the same in every process of the plugin."""
+
+from __future__ import annotations
+
+from aiida.engine import ExitCode
+
+from aiida_alphacrystal.engine import errors
+
+__all__ = ('EXIT_CODES', 'exit_code_for')
+
+#: Error of the engine, most specific first, to the status and label of the exit code that hands on its sentence.
+EXIT_CODES: tuple[tuple[type[errors.AlphaCrystalError], int, str], ...] = (
+    (errors.TooManyAtomsError, 202, 'ERROR_TOO_MANY_ATOMS'),
+    (errors.FormulaError, 201, 'ERROR_INVALID_FORMULA'),
+    (errors.UnsupportedElementError, 203, 'ERROR_UNSUPPORTED_ELEMENT'),
+    (errors.SettingsError, 204, 'ERROR_INVALID_PARAMETERS'),
+    (errors.ModelError, 205, 'ERROR_INVALID_MODEL'),
+    (errors.PotentialError, 206, 'ERROR_INVALID_POTENTIAL'),
+    (errors.AlphaCrystalError, 310, 'ERROR_STAGE_FAILED'),
+)
+
+
+def exit_code_for(error: errors.AlphaCrystalError) -> ExitCode:
+    """Return the exit code that carries the sentence of an error.
+
+    :param error: raised by the engine.
+    """
+    status = next(status for kind, status, _ in EXIT_CODES if isinstance(error, kind))
+    return ExitCode(status, str(error))

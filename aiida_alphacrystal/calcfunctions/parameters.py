@@ -1,0 +1,53 @@
+"""The part of the settings that each stage sees, so that a cached stage is reused while its own part is unchanged."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from aiida_alphacrystal.engine.settings import PredictionSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiida import orm
+
+__all__ = ('ALGORITHM_VERSIONS', 'read_settings', 'stage_parameters')
+
+#: Raise the number of a stage whenever the engine gives another result for the same inputs: the cache of AiiDA sees
+#: the inputs of a calcfunction and its own source, not the engine behind it.
+ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
+    {'featurize': 1, 'predict_cells': 1, 'predict_distances': 1, 'reconstruct': 1, 'relax': 1, 'rank': 1}
+)
+
+_SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        'featurize': ('max_atoms',),
+        'predict_cells': ('max_atoms', 'cells'),
+        'predict_distances': ('max_atoms',),
+        'reconstruct': ('max_atoms', 'templates', 'genetic'),
+        'relax': ('relax',),
+        'rank': ('rank',),
+    }
+)
+
+
+def stage_parameters(stage: str, settings: PredictionSettings) -> dict[str, Any]:
+    """Return the content of the parameters node of a stage.
+
+    :param stage: name of its calcfunction.
+    :param settings: settings of the whole prediction.
+    """
+    values = settings.to_dict()
+    return {'algorithm_version': ALGORITHM_VERSIONS[stage], **{key: values[key] for key in _SECTIONS[stage]}}
+
+
+def read_settings(parameters: orm.Dict) -> PredictionSettings:
+    """Return the settings that a parameters node holds; what it leaves out keeps its default.
+
+    :param parameters: as :func:`stage_parameters` makes it.
+    :raises SettingsError: if a setting is unknown or out of its range.
+    """
+    values = parameters.get_dict()
+    values.pop('algorithm_version', None)
+    return PredictionSettings.from_dict(values)

@@ -1,0 +1,45 @@
+"""Stage 2 as a calcfunction."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.engine import ExitCode, calcfunction
+
+from aiida_alphacrystal.calcfunctions import convert
+from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
+from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.data.model import ModelData
+from aiida_alphacrystal.engine.errors import AlphaCrystalError
+
+__all__ = ('predict_distances',)
+
+
+@calcfunction
+def predict_distances(
+    features: orm.ArrayData, cells: orm.Dict, model: ModelData, parameters: orm.Dict
+) -> dict[str, orm.ArrayData] | ExitCode:
+    """Predict the distance matrix of every size of cell that the hypotheses hold.
+
+    :param features: as ``featurize`` returns them.
+    :param cells: as ``predict_cells`` returns them.
+    :param model: the weights of the distance network.
+    :param parameters: ``max_atoms`` and ``algorithm_version``.
+    :return: ``z1``, ``z2``, ...: expected distances (A), probabilities and bin edges (A) of the cell with so many
+        formula units.
+    """
+    from aiida_alphacrystal.engine import network as engine
+    from aiida_alphacrystal.engine.features import site_features
+
+    try:
+        max_atoms = read_settings(parameters).max_atoms
+        formula = convert.formula_of(features)
+        rows = features.get_array('element_features')
+        network = engine.load_network(model.get_content(mode='rb'))
+        nodes = {}
+        for units in sorted({cell.formula_units for cell in convert.cells_from_node(cells)}):
+            sites = site_features(rows, formula, units, max_atoms)
+            prediction = engine.predict_distances(network, sites, formula.species(units))
+            nodes[f'z{units}'] = convert.distances_to_node(formula, units, prediction)
+    except AlphaCrystalError as error:
+        return exit_code_for(error)
+    return nodes

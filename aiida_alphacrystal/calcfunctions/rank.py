@@ -1,0 +1,38 @@
+"""Stage 6 as a calcfunction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ExitCode, calcfunction
+
+from aiida_alphacrystal.calcfunctions import convert
+from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
+from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.engine.errors import AlphaCrystalError
+
+__all__ = ('rank',)
+
+
+@calcfunction
+def rank(
+    candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict, **namespaces: Any
+) -> dict[str, orm.Dict] | ExitCode:
+    """Rank the distinct relaxed structures.
+
+    :param candidates: as ``reconstruct`` returns them.
+    :param relaxations: as ``relax`` returns them.
+    :param parameters: ``rank`` and ``algorithm_version``.
+    :param namespaces: ``structures``, the relaxed structures by their labels.
+    :return: ``ranking``, one row per distinct structure, the best first; energies in eV/atom, volumes in A^3/atom.
+    """
+    from aiida_alphacrystal.engine.rank import rank_candidates
+
+    try:
+        settings = read_settings(parameters).rank
+        pool = convert.relaxed_pool(candidates, relaxations, namespaces['structures'])
+        ranked = rank_candidates(pool.costs, pool.relaxations, pool.references, settings)
+    except AlphaCrystalError as error:
+        return exit_code_for(error)
+    return {'ranking': convert.ranking_to_node(pool, ranked)}

@@ -1,0 +1,41 @@
+"""Stage 5 as a calcfunction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ExitCode, calcfunction
+
+from aiida_alphacrystal.calcfunctions import convert
+from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
+from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.data.potential import PotentialData
+from aiida_alphacrystal.engine.errors import AlphaCrystalError
+
+__all__ = ('relax',)
+
+
+@calcfunction
+def relax(potential: PotentialData, parameters: orm.Dict, **namespaces: Any) -> dict[str, Any] | ExitCode:
+    """Relax every candidate, atoms and cell, with one potential.
+
+    :param potential: the potential that gives energies, forces and stresses.
+    :param parameters: ``relax`` and ``algorithm_version``.
+    :param namespaces: ``structures``, the candidates by their labels.
+    :return: ``relaxations``, one row per candidate (energy in eV/atom, largest force in eV/A, steps, convergence,
+        reason of failure), the final forces (eV/A) and stresses (eV/A^3) as arrays, and the energies of the elements
+        (eV/atom); ``structures``, the relaxed candidates under the same labels.
+    """
+    from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
+
+    try:
+        settings = read_settings(parameters).relax
+        structures = convert.structures_from_nodes(namespaces['structures'])
+        loaded = load_potential(potential.to_files())
+        relaxations = relax_structures(list(structures.values()), loaded, settings)
+        elements = {symbol for structure in structures.values() for symbol in structure.symbol_set}
+        references = elemental_references(sorted(elements), loaded)
+    except AlphaCrystalError as error:
+        return exit_code_for(error)
+    return convert.relaxations_to_nodes(dict(zip(structures, relaxations, strict=True)), references, loaded)

@@ -1,0 +1,362 @@
+"""From a formula to ranked, relaxed crystal structures."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ExitCode, ProcessBuilder, WorkChain
+from plumpy import KilledError
+
+from aiida_alphacrystal import calcfunctions
+from aiida_alphacrystal.calcfunctions import convert
+from aiida_alphacrystal.calcfunctions.exit_codes import EXIT_CODES, exit_code_for
+from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
+from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
+from aiida_alphacrystal.engine.progress import report as report_progress
+from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
+from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
+
+__all__ = ('PredictWorkChain',)
+
+DEFAULT_POTENTIAL = 'chgnet'
+
+
+def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return what is wrong with the structure of the inputs, or None.
+
+    :param inputs: inputs of the work chain.
+    """
+    if ('formula' in inputs) == ('composition' in inputs):
+        return 'Give exactly one of `formula` and `composition`.'
+    return None
+
+
+class PredictWorkChain(WorkChain):
+    """Predict the most stable crystal structures of a compound from its formula alone."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define the inputs, the steps, the outputs and the exit codes.
+
+        :param spec: the process specification.
+        """
+        super().define(spec)
+        spec.input(
+            'formula',
+            valid_type=orm.Str,
+            serializer=orm.to_aiida_type,
+            required=False,
+            help='Formula such as SrTiO3; one whose counts share a divisor, such as Al4O6, fixes the cell.',
+        )
+        spec.input(
+            'composition',
+            valid_type=orm.Dict,
+            serializer=orm.to_aiida_type,
+            required=False,
+            help='Number of atoms of each element in the primitive cell, instead of a formula.',
+        )
+        spec.input(
+            'parameters',
+            valid_type=orm.Dict,
+            serializer=orm.to_aiida_type,
+            default=lambda: orm.Dict(PredictionSettings().to_dict()),
+            help='Settings of every stage; what is left out keeps its default.',
+        )
+        spec.input_namespace('models', help='Trained weights; those of the package by default.')
+        spec.input(
+            'models.distances',
+            valid_type=ModelData,
+            default=lambda: ModelData.shipped('distances'),
+            help='Weights of the distance network.',
+        )
+        spec.input(
+            'models.cells',
+            valid_type=ModelData,
+            default=lambda: ModelData.shipped('cells'),
+            help='Weights of the cell predictor.',
+        )
+        spec.input(
+            'models.templates',
+            valid_type=ModelData,
+            default=lambda: ModelData.shipped('templates'),
+            help='Library of prototypes.',
+        )
+        spec.input(
+            'potential',
+            valid_type=PotentialData,
+            default=lambda: _resolve_potential(DEFAULT_POTENTIAL)[0],
+            help='Potential that relaxes and ranks every candidate.',
+        )
+        spec.input(
+            'potential_request',
+            valid_type=orm.Str,
+            serializer=orm.to_aiida_type,
+            required=False,
+            help='The potential that was asked for, where it could not be had and another one is used.',
+        )
+        spec.input(
+            'seed',
+            valid_type=orm.Int,
+            serializer=orm.to_aiida_type,
+            default=lambda: orm.Int(0),
+            help='Every random draw follows from it.',
+        )
+        spec.inputs.validator = validate_inputs
+
+        spec.outline(
+            cls.setup,
+            cls.run_featurize,
+            cls.run_predict_cells,
+            cls.run_predict_distances,
+            cls.run_reconstruct,
+            cls.run_relax,
+            cls.run_rank,
+            cls.results,
+        )
+
+        spec.output('ranking', valid_type=orm.Dict, help='One row per distinct structure, the best first.')
+        spec.output_namespace(
+            'structures', valid_type=orm.StructureData, dynamic=True, help='The ranked structures, rank_01 the best.'
+        )
+        spec.output('distances', valid_type=orm.ArrayData, help='Predicted distances in the most probable cell.')
+        spec.output_namespace(
+            'other_distances',
+            valid_type=orm.ArrayData,
+            dynamic=True,
+            help='Predicted distances in cells of other sizes, by formula units: z1, z2, ...',
+        )
+        spec.output('cells', valid_type=orm.Dict, help='Ranked hypotheses about space group, content and lattice.')
+        spec.output('candidates', valid_type=orm.Dict, help='Every candidate and where it came from.')
+        spec.output('relaxations', valid_type=orm.ArrayData, help='Energy, forces, steps and fate of every candidate.')
+
+        for _, status, label in EXIT_CODES[:-1]:
+            spec.exit_code(status, label, message='{reason}')
+        spec.exit_code(310, 'ERROR_STAGE_FAILED', message='The stage {stage} failed: {reason}')
+        spec.exit_code(410, 'ERROR_NO_CANDIDATES', message='{reason}')
+        spec.exit_code(420, 'ERROR_ALL_RELAXATIONS_FAILED', message='{reason}')
+
+    @classmethod
+    def get_available_protocols(cls) -> dict[str, str]:
+        """Return the protocols with a sentence about each."""
+        return available_protocols('predict')
+
+    @classmethod
+    def get_default_protocol(cls) -> str:
+        """Return the protocol that is used where none is named."""
+        return default_protocol('predict')
+
+    @classmethod
+    def get_protocol_parameters(
+        cls, protocol: str | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the content of ``parameters`` for a protocol.
+
+        :param protocol: ``fast``, ``balanced`` or ``stringent``.
+        :param overrides: nested as the parameters are, such as ``{'rank': {'top': 3}}``.
+        :raises ValueError: if the protocol or an override is unknown, or a value out of its range.
+        """
+        defaults = PredictionSettings().to_dict()
+        return PredictionSettings.from_dict(protocol_parameters('predict', defaults, protocol, overrides)).to_dict()
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        formula: str | Mapping[str, int] | orm.Str | orm.Dict,
+        protocol: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        potential: str | PotentialData = DEFAULT_POTENTIAL,
+        seed: int = 0,
+    ) -> ProcessBuilder:
+        """Return a builder that is ready to run or submit.
+
+        :param formula: a formula, or the number of atoms of each element in the primitive cell.
+        :param protocol: ``fast``, ``balanced`` (the default) or ``stringent``.
+        :param overrides: nested as the parameters are, such as ``{'rank': {'top': 3}}``.
+        :param potential: a node, or a name or directory; only the name of a potential that is neither in the package
+            nor on this machine touches the network.
+        :param seed: every random draw follows from it.
+        :raises ValueError: if the protocol, an override or a setting is unknown, or the potential cannot be used.
+        """
+        parameters = cls.get_protocol_parameters(protocol, overrides)
+        builder = cls.get_builder()
+        if isinstance(formula, Mapping | orm.Dict):
+            builder.composition = formula if isinstance(formula, orm.Dict) else orm.Dict(dict(formula))
+        else:
+            builder.formula = formula
+        builder.parameters = orm.Dict(parameters)
+        builder.models = {purpose: ModelData.shipped(purpose) for purpose in ModelData.PURPOSES}
+        if isinstance(potential, PotentialData):
+            builder.potential = potential
+        else:
+            builder.potential, request = _resolve_potential(potential)
+            if request is not None:
+                builder.potential_request = request
+        builder.seed = orm.Int(seed)
+        return builder
+
+    def setup(self) -> ExitCode | None:
+        """Check every input before anything is computed."""
+        if 'potential_request' in self.inputs:
+            request, used = self.inputs.potential_request, self.inputs.potential.name
+            self.report(request.description or f'{request.value} could not be had: {used} is used instead.')
+        try:
+            settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
+            check_seed(self.inputs.seed.value)
+            formula = convert.read_formula(self._compound, settings.max_atoms)
+            convert.features_to_node(formula, settings.max_atoms)
+            self._check_models()
+            self._check_potential(formula.elements)
+        except AlphaCrystalError as error:
+            return self._exit(exit_code_for(error).status, str(error))
+        self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in calcfunctions.__all__}
+        return None
+
+    def run_featurize(self) -> ExitCode | None:
+        """Describe the atoms."""
+        return self._run_stage('featurize', formula=self._compound)
+
+    def run_predict_cells(self) -> ExitCode | None:
+        """Predict space groups, cell contents and lattices."""
+        features = self.ctx.featurize['features']
+        if error := self._run_stage('predict_cells', features=features, model=self.inputs.models.cells):
+            return error
+        self.out('cells', self.ctx.predict_cells['cells'])
+        return None
+
+    def run_predict_distances(self) -> ExitCode | None:
+        """Predict the distances in cells of every size that occurs."""
+        error = self._run_stage(
+            'predict_distances',
+            features=self.ctx.featurize['features'],
+            cells=self.ctx.predict_cells['cells'],
+            model=self.inputs.models.distances,
+        )
+        if error:
+            return error
+        others = dict(self.ctx.predict_distances)
+        most_probable = self.ctx.predict_cells['cells']['rows'][0]['formula_units']
+        self.out('distances', others.pop(f'z{most_probable}'))
+        self.out('other_distances', others)
+        return None
+
+    def run_reconstruct(self) -> ExitCode | None:
+        """Rebuild candidates."""
+        error = self._run_stage(
+            'reconstruct',
+            features=self.ctx.featurize['features'],
+            cells=self.ctx.predict_cells['cells'],
+            model=self.inputs.models.templates,
+            seed=self.inputs.seed,
+            distances=dict(self.ctx.predict_distances),
+        )
+        if error:
+            return error
+        candidates = self.ctx.reconstruct['candidates']
+        self.out('candidates', candidates)
+        if not candidates['rows']:
+            reasons = ' '.join(candidates['reasons'])
+            message = f'No candidate could be built for {candidates["formula"]}: choose a more thorough protocol.'
+            return self._exit(410, f'{message} {reasons}'.strip())
+        return None
+
+    def run_relax(self) -> ExitCode | None:
+        """Relax every candidate."""
+        structures = dict(self.ctx.reconstruct['structures'])
+        if error := self._run_stage('relax', potential=self.inputs.potential, structures=structures):
+            return error
+        relaxations = self.ctx.relax['relaxations']
+        self.out('relaxations', relaxations)
+        rows = relaxations.base.attributes.get('rows')
+        if all(row['energy_per_atom'] is None for row in rows):
+            first = rows[0]
+            return self._exit(
+                420, f'All {len(rows)} candidates failed to relax; the first one, {first["label"]}: {first["reason"]}'
+            )
+        return None
+
+    def run_rank(self) -> ExitCode | None:
+        """Rank the relaxed structures."""
+        return self._run_stage(
+            'rank',
+            candidates=self.ctx.reconstruct['candidates'],
+            relaxations=self.ctx.relax['relaxations'],
+            structures=dict(self.ctx.relax['structures']),
+        )
+
+    def results(self) -> None:
+        """Attach the ranking and the ranked structures."""
+        ranking = self.ctx.rank['ranking']
+        relaxed = self.ctx.relax['structures']
+        self.out('ranking', ranking)
+        self.out('structures', {f'rank_{row["rank"]:02d}': relaxed[row['label']] for row in ranking['rows']})
+
+    @property
+    def _compound(self) -> orm.Str | orm.Dict:
+        return self.inputs.formula if 'formula' in self.inputs else self.inputs.composition
+
+    def _check_models(self) -> None:
+        """Raise ModelError unless each weight can be read by the stage that it is given to."""
+        from aiida_alphacrystal.engine.cells import load_cell_model
+        from aiida_alphacrystal.engine.network import load_network
+        from aiida_alphacrystal.engine.reconstruct import load_library
+
+        loaders = {'distances': load_network, 'cells': load_cell_model, 'templates': load_library}
+        for purpose, load in loaders.items():
+            model = self.inputs.models[purpose]
+            if model.purpose != purpose:
+                raise ModelError(
+                    f'The weights given as models.{purpose} were made for {model.purpose}: '
+                    f'give weights made for {purpose}.'
+                )
+            load(model.get_content(mode='rb'))
+
+    def _check_potential(self, elements: tuple[str, ...]) -> None:
+        """Raise unless the potential works and knows the elements."""
+        from aiida_alphacrystal.engine.relax.potentials import load_potential
+
+        load_potential(self.inputs.potential.to_files()).check_elements(frozenset(elements))
+
+    def _run_stage(self, stage: str, **inputs: Any) -> ExitCode | None:
+        """Run the calcfunction of a stage and keep its outputs in the context under its name.
+
+        :param stage: name of the calcfunction.
+        :param inputs: its inputs but the parameters.
+        """
+        report_progress(stage, 0, 1)
+        function = getattr(calcfunctions, stage)
+        parameters = orm.Dict(self.ctx.parameters[stage])
+        try:
+            outputs, node = function.run_get_node(parameters=parameters, metadata={'call_link_label': stage}, **inputs)
+        except KilledError:
+            raise
+        except Exception as exception:
+            self.report(f'The stage {stage} stopped unexpectedly:\n{traceback.format_exc()}')
+            return self.exit_codes.ERROR_STAGE_FAILED.format(stage=stage, reason=repr(exception))
+        if not node.is_finished_ok:
+            self.report(f'The stage {stage} <{node.pk}> failed: {node.exit_message}')
+            return self._exit(node.exit_status, node.exit_message, stage)
+        self.ctx[stage] = outputs
+        return None
+
+    def _exit(self, status: int, reason: str, stage: str = 'setup') -> ExitCode:
+        """Return the exit code of this work chain for a status of its own, else that of a failed stage."""
+        known = {code.status: code for code in self.exit_codes.values()}
+        return known.get(status, self.exit_codes.ERROR_STAGE_FAILED).format(reason=reason, stage=stage)
+
+
+def _resolve_potential(name: str) -> tuple[PotentialData, orm.Str | None]:
+    """Return the potential of a name and, where another one has taken its place, a node that says so.
+
+    :param name: name or directory.
+    :raises PotentialError: if there is no such potential or its files are missing or damaged.
+    """
+    from aiida_alphacrystal.engine.relax.potentials import resolve_potential
+
+    resolved = resolve_potential(name)
+    request = orm.Str(resolved.requested, description=resolved.notice) if resolved.notice else None
+    return PotentialData.get_or_create(resolved.files), request

@@ -1,0 +1,97 @@
+"""Tests of the way from nodes to the engine and back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from aiida import orm
+from pymatgen.core import Lattice, Structure
+
+from aiida_alphacrystal.calcfunctions import convert
+from aiida_alphacrystal.engine.cells import CellHypothesis
+from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
+from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins
+from aiida_alphacrystal.engine.reconstruct import Candidate
+
+SRTIO3 = parse_formula('SrTiO3')
+
+
+@pytest.mark.parametrize(
+    ('node', 'formula'),
+    [
+        (lambda: orm.Str('SrTiO₃'), SRTIO3),
+        (lambda: orm.Str('Al4O6'), parse_formula('Al4O6')),
+        (lambda: orm.Dict({'Sr': 1, 'Ti': 1, 'O': 3}), formula_from_counts({'Sr': 1, 'Ti': 1, 'O': 3}, fix_cell=True)),
+    ],
+)
+def test_read_formula(node, formula):
+    assert convert.read_formula(node(), 20) == formula
+
+
+@pytest.mark.parametrize('formula', [SRTIO3, parse_formula('Al4O6')])
+def test_features_round_trip(formula):
+    assert convert.formula_of(convert.features_to_node(formula, 20).store()) == formula
+
+
+def test_cells_round_trip():
+    cells = (
+        CellHypothesis(225, 1, (5.64, 5.64, 5.64, 90.0, 90.0, 90.0), 0.5),
+        CellHypothesis(12, 2, (5.1, 6.2, 7.3, 90.0, 101.5, 90.0), 0.1),
+    )
+    assert convert.cells_from_node(convert.cells_to_node(SRTIO3, cells).store()) == cells
+
+
+def test_distances_round_trip_to_the_last_bit():
+    edges = fine_bins()
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(len(edges) - 1), size=(5, 5))
+    prediction = DistancePrediction(SRTIO3.species(1), edges, probabilities)
+    node = convert.distances_to_node(SRTIO3, 1, prediction).store()
+    result = convert.distances_from_nodes({'z1': orm.load_node(node.pk)})
+    assert list(result) == [1]
+    assert result[1].species == prediction.species
+    assert np.array_equal(result[1].bin_edges, edges)
+    assert np.array_equal(result[1].probabilities, probabilities)
+    assert np.array_equal(node.get_array('distances'), prediction.expectation)
+
+
+def test_candidates_keep_cell_order_and_seed():
+    structure = Structure(Lattice.from_parameters(3, 4, 5, 80, 95, 100), ['Sr', 'Ti', 'O', 'O', 'O'], np.eye(5, 3) / 7)
+    candidate = Candidate(structure, 'genetic', 'by hand', 1, 1, np.float64(2.5), fitness=math.nan, seed=np.int64(3))
+    nodes = convert.candidates_to_nodes(SRTIO3, (candidate,), ('One reason.',))
+    assert nodes['candidates'].get_dict() == {
+        'formula': 'SrTiO3',
+        'reasons': ['One reason.'],
+        'rows': [
+            {
+                'label': 'c_001',
+                'source': 'genetic',
+                'origin': 'by hand',
+                'spacegroup': 1,
+                'spacegroup_symbol': 'P1',
+                'formula': 'SrTiO3',
+                'formula_units': 1,
+                'number_of_atoms': 5,
+                'cost': 2.5,
+                'fitness': None,
+                'seed': 3,
+            }
+        ],
+    }
+    back = convert.structures_from_nodes({'c_001': nodes['structures']['c_001'].store()})['c_001']
+    assert [site.specie.symbol for site in back] == ['Sr', 'Ti', 'O', 'O', 'O']
+    assert np.allclose(back.lattice.matrix, structure.lattice.matrix, rtol=0, atol=1e-12)
+    assert np.allclose(back.cart_coords, structure.cart_coords, rtol=0, atol=1e-12)
+
+
+def test_an_empty_pool_has_no_structures():
+    assert list(convert.candidates_to_nodes(SRTIO3, (), ('One reason.',))) == ['candidates']
+
+
+@pytest.mark.parametrize(('count', 'last'), [(0, None), (1, 'c_001'), (999, 'c_999'), (1000, 'c_1000')])
+def test_labels_sort_as_they_are_numbered(count, last):
+    labels = convert.labels('c', count, width=3)
+    assert len(labels) == count
+    assert labels == sorted(labels)
+    assert labels[-1:] == ([last] if last else [])

@@ -39,8 +39,8 @@ class RankedCandidate:
     """One place of the ranking.
 
     :param rank: place, from 1.
-    :param index: which candidate it is, in the order that they were given.
-    :param score: what the ranking goes by, lowest first, eV/atom.
+    :param index: which candidate it is, in the order that they were given; of equal structures the smallest cell.
+    :param score: what the ranking goes by, lowest first, eV/atom; of equal structures the lowest.
     :param energy_per_atom: energy of the potential, eV/atom.
     :param formation_energy_per_atom: relative to the elements relaxed with the same potential, eV/atom.
     :param volume_per_atom: cubic angstrom.
@@ -99,8 +99,7 @@ def rank_candidates(
             groups.append([entry])
         else:
             twins.append(entry)
-    ordered = sorted((_simplest_first(group) for group in groups), key=lambda group: (group[0].score, group[0].index))
-    return tuple(_place(rank, group) for rank, group in enumerate(ordered[: settings.top], start=1))
+    return tuple(_place(rank, group) for rank, group in enumerate(groups[: settings.top], start=1))
 
 
 def spacegroup_of(structure: Structure) -> tuple[int, str]:
@@ -124,35 +123,29 @@ def _score(
     return _Scored(formed + penalty, index, formed, relaxation)
 
 
-def _simplest_first(group: list[_Scored]) -> list[_Scored]:
-    """Put the smallest cell of a group of equal structures first, unless that costs energy."""
-    lowest = group[0].score
-    return sorted(
-        group,
-        key=lambda entry: (
-            entry.score > lowest + _NO_DIFFERENCE,
-            len(entry.relaxation.structure),
-            entry.score,
-            entry.index,
-        ),
-    )
-
-
 def _place(rank: int, group: Sequence[_Scored]) -> RankedCandidate:
-    best = group[0]
-    structure = best.relaxation.structure
+    """Give a group of equal structures, lowest score first, its place."""
+    shown = _simplest(group)
+    structure = shown.relaxation.structure
     number, symbol = spacegroup_of(structure)
     return RankedCandidate(
         rank=rank,
-        index=best.index,
-        score=best.score,
-        energy_per_atom=best.relaxation.energy,
-        formation_energy_per_atom=best.formation_energy,
+        index=shown.index,
+        score=group[0].score,
+        energy_per_atom=shown.relaxation.energy,
+        formation_energy_per_atom=shown.formation_energy,
         volume_per_atom=structure.volume / len(structure),
         spacegroup=number,
         spacegroup_symbol=symbol,
-        duplicates=tuple(entry.index for entry in group[1:]),
+        duplicates=tuple(entry.index for entry in group if entry is not shown),
     )
+
+
+def _simplest(group: Sequence[_Scored]) -> _Scored:
+    """Return the smallest cell of a group of equal structures whose energy is as low as that of any of them."""
+    lowest = min(entry.formation_energy for entry in group)
+    relaxed = [entry for entry in group if entry.formation_energy <= lowest + _NO_DIFFERENCE]
+    return min(relaxed, key=lambda entry: (len(entry.relaxation.structure), entry.score, entry.index))
 
 
 def _same(first: Relaxation, second: Relaxation) -> bool:

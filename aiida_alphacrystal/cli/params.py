@@ -1,0 +1,124 @@
+"""Options and parameter types that several commands share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiida_alphacrystal.cli.errors import BadInput, one_sentence
+from aiida_alphacrystal.engine.settings import MAX_SEED
+
+__all__ = (
+    'CACHE',
+    'FORMAT',
+    'MAX_TOP',
+    'OUTPUT',
+    'PROFILE',
+    'SEED',
+    'TOP',
+    'HelpfulGroup',
+    'WholeNumber',
+    'writable_directory',
+)
+
+#: Largest ranking that can be asked for, the upper end of the setting ``rank.top``.
+MAX_TOP = 500
+
+
+class HelpfulGroup(click.Group):
+    """A group that prints its help when it is called without a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Print the help where there is nothing to parse.
+
+        :param ctx: context of the group.
+        :param args: arguments left to parse.
+        """
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class WholeNumber(click.ParamType):
+    """A whole number within a range.
+
+    :param low: smallest number accepted.
+    :param high: largest number accepted.
+    """
+
+    name = 'number'
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low = low
+        self.high = high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number.
+
+        :param value: what the user wrote.
+        :param param: the option it was given to.
+        :param ctx: context of the command.
+        """
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.low - 1
+        if not self.low <= number <= self.high:
+            self.fail(f'{value!r} is not a whole number from {self.low} to {self.high}.', param, ctx)
+        return number
+
+
+def writable_directory(directory: Path | None) -> None:
+    """Make a directory for the results and see that a file can be written into it.
+
+    :param directory: the directory, or None where no files were asked for.
+    :raises BadInput: if it cannot be made or written to.
+    """
+    if directory is None:
+        return
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as exception:
+        reason = exception.strerror or one_sentence(exception)
+        raise BadInput(
+            f'Nothing can be written to the directory {str(directory)!r} ({reason}): give another one with --output.'
+        ) from exception
+
+
+TOP = click.option('--top', type=WholeNumber(1, MAX_TOP), metavar='N', help='How many structures to list.')
+SEED = click.option(
+    '--seed',
+    type=WholeNumber(0, MAX_SEED),
+    metavar='N',
+    default=0,
+    show_default=True,
+    help='Seed of every random draw; the same seed gives the same result.',
+)
+FORMAT = click.option(
+    '--format',
+    'output_format',
+    type=click.Choice(['table', 'json']),
+    default='table',
+    show_default=True,
+    help='A table for people, or one JSON object on standard output.',
+)
+OUTPUT = click.option(
+    '--output',
+    'output',
+    type=click.Path(path_type=Path),
+    metavar='DIR',
+    help='Write a CIF file of every listed structure into this directory.',
+)
+PROFILE = click.option('-p', '--profile', metavar='NAME', help='The AiiDA profile, if not the default one.')
+CACHE = click.option(
+    '--cache/--no-cache',
+    default=None,
+    help='Take over the stages of an earlier run with equal inputs, or compute them anew; '
+    'by default the AiiDA profile decides.',
+)

@@ -1,0 +1,92 @@
+"""Run the command line as a user does: another process, a directory of AiiDA of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What one real run of ``predict`` left behind."""
+
+    completed: subprocess.CompletedProcess[str]
+    cifs: tuple[Path, ...]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return json.loads(self.completed.stdout)
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """The command line, run in another process with a directory of its own."""
+
+    directory: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """An environment in which nothing of the user is read or written."""
+        (self.directory / 'home').mkdir(parents=True, exist_ok=True)
+        dropped = {'AIIDA_PROFILE', 'FORCE_COLOR', 'TTY_COMPATIBLE', 'TTY_INTERACTIVE'}
+        kept = {key: value for key, value in os.environ.items() if key not in dropped}
+        return kept | {
+            'AIIDA_PATH': str(self.directory),
+            'HOME': str(self.directory / 'home'),
+            'PATH': os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')]),
+        }
+
+    def __call__(self, *args: object, script: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command, or else a Python script."""
+        words = ['-m', 'aiida_alphacrystal.cli', *map(str, args)] if script is None else ['-c', script]
+        environment = self.environment
+        (self.directory / 'work').mkdir(exist_ok=True)
+        return subprocess.run(
+            [sys.executable, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=self.directory / 'work',
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Command:
+    """Run the command line on a machine that has never seen AiiDA."""
+    return Command(tmp_path / 'fresh')
+
+
+@pytest.fixture(scope='session')
+def used_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Run the command line where a prediction has been made."""
+    directory = tmp_path_factory.mktemp('used')
+    command = Command(directory)
+    yield command
+    if any((directory / '.aiida' / 'daemon').glob('*.pid')):
+        subprocess.run(
+            [sys.executable, '-m', 'aiida', 'daemon', 'stop', '--all'],
+            env=command.environment,
+            capture_output=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope='session')
+def prediction(used_cli: Command, tmp_path_factory: pytest.TempPathFactory) -> Prediction:
+    """Predict NaCl once for all tests."""
+    output = tmp_path_factory.mktemp('cifs') / 'deep' / 'results'
+    completed = used_cli(
+        'predict', 'NaCl', '--protocol', 'fast', '--seed', 3, '--top', 3, '--format', 'json', '--output', output
+    )
+    assert completed.returncode == 0, completed.stderr
+    return Prediction(completed, tuple(sorted(output.iterdir())))

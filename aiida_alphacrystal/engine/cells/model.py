@@ -126,7 +126,7 @@ def _assemble(arrays: dict[str, npt.NDArray[Any]], settings: dict[str, Any]) -> 
         spacegroups=arrays['spacegroups'].astype(np.int64),
         formula_units=arrays['formula_units'].astype(np.int64),
         scales={name: arrays[name].astype(np.float64) for name in ('x_mean', 'x_std', 'y_mean', 'y_std')},
-        temperature=float(settings['temperature']),
+        temperature=float(arrays['temperature'][0]),
     )
 
 

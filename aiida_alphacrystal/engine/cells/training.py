@@ -269,9 +269,7 @@ def _write(model: CellModel, path: Path) -> None:
     arrays |= {
         'spacegroups': model.spacegroups.astype(np.int16),
         'formula_units': model.formula_units.astype(np.int16),
+        'temperature': np.array([model.temperature], dtype=np.float32),
     }
-    settings = {
-        'network': {'classes': len(model.spacegroups), 'width': WIDTH},
-        'temperature': model.temperature,
-    }
+    settings = {'network': {'classes': len(model.spacegroups), 'width': WIDTH}}
     checkpoint.write_atomically(path, checkpoint.pack(FORMAT, VERSION, arrays, settings))

@@ -52,7 +52,7 @@ def test_the_same_answer_twice(model):
 
 
 def test_foreign_and_incomplete_weights_are_refused():
-    content = checkpoint.pack('aiida-alphacrystal cells', 1, {}, {'network': {'classes': 3}, 'temperature': 1.0})
+    content = checkpoint.pack('aiida-alphacrystal cells', 1, {}, {'network': {'classes': 3}})
     with pytest.raises(ModelError, match='does not fit the cell predictor'):
         load_cell_model(content)
     with pytest.raises(ModelError, match='does not have the format'):

@@ -5,7 +5,7 @@ Runs the engine without AiiDA. The truth is read only to score: a match is pymat
 prediction is a miss. Beside the ranking of the protocol stand the best template as it is, and the pure energy ranking
 of the paper.
 
-    python benchmarks/holdout.py --data test.jsonl.gz --max-atoms 12 --limit 40 --json
+    python benchmarks/holdout.py --data test.jsonl.gz --max-atoms 12 --limit 50 --json
 """
 
 from __future__ import annotations

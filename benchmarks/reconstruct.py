@@ -7,7 +7,6 @@ of the same space group, lattice and content whose atoms do not clash.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import time
 import warnings
@@ -20,7 +19,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
-from aiida_alphacrystal.engine.composition import formula_from_counts
+from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
 from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins, minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.fitness import CLASH_FRACTION, closest_contact
 from aiida_alphacrystal.engine.reconstruct.genetic import genetic_candidates
@@ -33,17 +32,16 @@ STRICT = 0.1
 
 def read_cases(path: Path, limit: int, min_atoms: int, max_atoms: int) -> list[dict[str, Any]]:
     """Read evenly spaced structures that have at least one free coordinate."""
-    with gzip.open(path, 'rt') as stream:
-        rows = [json.loads(line) for line in stream]
-    cases = [case for row in rows if min_atoms <= row['nsites'] <= max_atoms and (case := describe(row)) is not None]
+    crystals = (crystal for crystal in read_crystals(path, max_atoms) if crystal.natoms >= min_atoms)
+    cases = [case for crystal in crystals if (case := describe(crystal)) is not None]
     if len(cases) <= limit:
         return cases
     return [cases[int(place)] for place in np.linspace(0, len(cases) - 1, limit)]
 
 
-def describe(row: dict[str, Any]) -> dict[str, Any] | None:
+def describe(crystal: Crystal) -> dict[str, Any] | None:
     """Return the truth about one structure, None where it leaves nothing to find or is no primitive cell."""
-    structure = Structure(row['lattice'], row['species'], row['frac_coords'])
+    structure = crystal.to_structure()
     cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
     dataset = spglib.get_symmetry_dataset(cell, symprec=0.1)
     if dataset is None or len(set(dataset.mapping_to_primitive)) < len(structure):
@@ -53,12 +51,11 @@ def describe(row: dict[str, Any]) -> dict[str, Any] | None:
     freedom = sum(group.position(letter).freedom for _, letter in orbits)
     if freedom == 0:
         return None
-    counts = {str(element): int(amount) for element, amount in structure.composition.items()}
-    formula = formula_from_counts(counts, max_atoms=len(structure), fix_cell=True)
+    formula = crystal.formula
     ordered = Structure.from_sites(sorted(structure, key=lambda site: formula.elements.index(site.specie.symbol)))
     lattice = Structure(dataset.std_lattice, ['H'], [[0, 0, 0]]).lattice.parameters
     return {
-        'id': row['material_id'],
+        'id': crystal.material_id,
         'structure': ordered,
         'formula': formula,
         'freedom': freedom,

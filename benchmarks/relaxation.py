@@ -9,7 +9,6 @@ time that is spent outside the potential, and the error of the formation energie
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import time
 import warnings
@@ -26,6 +25,7 @@ from ase.optimize import FIRE
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
 from aiida_alphacrystal.engine.relax import (
     Evaluation,
     Potential,
@@ -35,7 +35,7 @@ from aiida_alphacrystal.engine.relax import (
     relax_structures,
     resolve_potential,
 )
-from aiida_alphacrystal.engine.relax.base import Crystal
+from aiida_alphacrystal.engine.relax.base import AtomArrays
 from aiida_alphacrystal.engine.settings import RelaxSettings
 
 
@@ -55,7 +55,7 @@ class AsePotential(Calculator):  # type: ignore[misc]
         """Evaluate one crystal."""
         super().calculate(atoms, properties, system_changes)
         self.calls += 1
-        crystal = Crystal(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
+        crystal = AtomArrays(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
         evaluation = self.potential.evaluate_crystals([crystal])
         self.results = {
             'energy': evaluation.energies[0],
@@ -64,20 +64,13 @@ class AsePotential(Calculator):  # type: ignore[misc]
         }
 
 
-def read_crystals(path: Path, elements: frozenset[str], max_atoms: int) -> list[dict[str, Any]]:
-    """Read the rows whose elements the potential knows."""
-    with gzip.open(path, 'rt') as stream:
-        rows = [json.loads(line) for line in stream]
-    return [row for row in rows if set(row['species']) <= elements and row['nsites'] <= max_atoms]
-
-
-def distort(row: dict[str, Any], rng: np.random.Generator, displacement: float, strain: float) -> Structure:
+def distort(crystal: Crystal, rng: np.random.Generator, displacement: float, strain: float) -> Structure:
     """Strain the cell and move the atoms of a known crystal."""
     tensor = rng.normal(0, strain, (3, 3))
-    matrix = np.array(row['lattice']) @ (np.eye(3) + 0.5 * (tensor + tensor.T))
-    positions = np.array(row['frac_coords']) @ matrix
+    matrix = crystal.lattice @ (np.eye(3) + 0.5 * (tensor + tensor.T))
+    positions = crystal.frac_coords @ matrix
     positions += rng.normal(0, displacement, positions.shape)
-    return Structure(matrix, row['species'], positions, coords_are_cartesian=True)
+    return Structure(matrix, list(crystal.species), positions, coords_are_cartesian=True)
 
 
 def compare_minima(potential: Potential, starts: list[Structure], settings: RelaxSettings) -> dict[str, Any]:
@@ -85,7 +78,7 @@ def compare_minima(potential: Potential, starts: list[Structure], settings: Rela
     spent = evaluated = 0.0
     evaluate = potential.evaluate_crystals
 
-    def timed(crystals: Sequence[Crystal]) -> Evaluation:
+    def timed(crystals: Sequence[AtomArrays]) -> Evaluation:
         nonlocal spent, evaluated
         begin = time.perf_counter()
         result = evaluate(crystals)
@@ -125,20 +118,21 @@ def compare_minima(potential: Potential, starts: list[Structure], settings: Rela
     }
 
 
-def compare_formation_energies(potential: Potential, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def compare_formation_energies(potential: Potential, crystals: list[Crystal]) -> dict[str, Any]:
     """Compare formation energies of crystals as they are with those of the file."""
-    references = elemental_references({symbol for row in rows for symbol in row['species']}, potential)
-    structures = [Structure(row['lattice'], row['species'], row['frac_coords']) for row in rows]
+    references = elemental_references({symbol for crystal in crystals for symbol in crystal.species}, potential)
+    structures = [crystal.to_structure() for crystal in crystals]
     energies = np.concatenate(
         [potential.evaluate(structures[first : first + 16]).energies for first in range(0, len(structures), 16)]
     )
     errors = [
-        formation_energy(energy / len(structure), Counter(row['species']), references)
-        - row['formation_energy_per_atom']
-        for energy, structure, row in zip(energies, structures, rows, strict=True)
+        formation_energy(energy / crystal.natoms, Counter(crystal.species), references)
+        - crystal.formation_energy_per_atom
+        for energy, crystal in zip(energies, crystals, strict=True)
+        if crystal.formation_energy_per_atom is not None
     ]
     return {
-        'crystals': len(rows),
+        'crystals': len(errors),
         'mean_absolute_error': float(np.mean(np.abs(errors))),
         'median_absolute_error': float(np.median(np.abs(errors))),
         'mean_error': float(np.mean(errors)),
@@ -162,9 +156,13 @@ def main() -> None:
     warnings.simplefilter('ignore')
     resolved = resolve_potential(options.potential)
     potential = load_potential(resolved.files)
-    rows = read_crystals(options.crystals_file, potential.elements, options.max_atoms)
+    crystals = [
+        crystal
+        for crystal in read_crystals(options.crystals_file, options.max_atoms)
+        if set(crystal.species) <= potential.elements
+    ]
     rng = np.random.default_rng(options.seed)
-    starts = [distort(row, rng, options.displacement, options.strain) for row in rows[: options.crystals]]
+    starts = [distort(crystal, rng, options.displacement, options.strain) for crystal in crystals[: options.crystals]]
     settings = RelaxSettings(options.force_tolerance, options.max_steps, options.batch_size)
     potential.evaluate(starts[:2])
     report = {
@@ -174,7 +172,7 @@ def main() -> None:
         'version': potential.version,
         'threads': torch.get_num_threads(),
         'relaxation': compare_minima(potential, starts, settings),
-        'formation_energy_eV_per_atom': compare_formation_energies(potential, rows),
+        'formation_energy_eV_per_atom': compare_formation_energies(potential, crystals),
     }
     print(json.dumps(report, indent=1))
 

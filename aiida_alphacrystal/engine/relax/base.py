@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
-__all__ = ('EV_PER_CUBIC_ANGSTROM_IN_GPA', 'Crystal', 'Evaluation', 'Neighbours', 'Potential', 'PotentialFiles')
+__all__ = ('EV_PER_CUBIC_ANGSTROM_IN_GPA', 'AtomArrays', 'Evaluation', 'Neighbours', 'Potential', 'PotentialFiles')
 
 #: 1 eV/A^3 in GPa, from the exact SI value of the elementary charge.
 EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.21766208
@@ -48,7 +48,7 @@ class PotentialFiles:
 
 
 @dataclasses.dataclass(frozen=True)
-class Crystal:
+class AtomArrays:
     """A crystal as bare arrays.
 
     :param numbers: atomic numbers, (n,).
@@ -61,7 +61,7 @@ class Crystal:
     positions: NDArray[np.float64]
 
     @classmethod
-    def from_structure(cls, structure: Structure) -> Crystal:
+    def from_structure(cls, structure: Structure) -> AtomArrays:
         """Take the arrays out of an ordered pymatgen structure."""
         return cls(
             numbers=np.array([site.specie.Z for site in structure], dtype=np.int64),
@@ -111,7 +111,7 @@ class Neighbours:
     distances: NDArray[np.float64]
 
     @classmethod
-    def of(cls, crystals: Sequence[Crystal], cutoff: float) -> Neighbours:
+    def of(cls, crystals: Sequence[AtomArrays], cutoff: float) -> Neighbours:
         """Find the neighbours of every atom of every crystal.
 
         :param crystals: at least one crystal.
@@ -190,9 +190,9 @@ class Potential(abc.ABC):
         :raises UnsupportedElementError: if one holds an element that the potential does not know.
         """
         self.check_elements({site.specie.symbol for structure in structures for site in structure})
-        return self.evaluate_crystals([Crystal.from_structure(structure) for structure in structures])
+        return self.evaluate_crystals([AtomArrays.from_structure(structure) for structure in structures])
 
-    def evaluate_crystals(self, crystals: Sequence[Crystal]) -> Evaluation:
+    def evaluate_crystals(self, crystals: Sequence[AtomArrays]) -> Evaluation:
         """Return energies, forces and stresses of crystals whose elements the potential knows.
 
         :param crystals: bare arrays; all are evaluated in one pass.

@@ -21,7 +21,7 @@ from pymatgen.core.structure import Structure
 
 from aiida_alphacrystal.engine import progress as progress_reports
 from aiida_alphacrystal.engine.errors import UnsupportedElementError
-from aiida_alphacrystal.engine.relax.base import Crystal, Evaluation, Potential
+from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _fill(
             running[index] = _Run(structure, crystal, settings)
 
 
-def _enter(structure: Structure, potential: Potential) -> tuple[Crystal | None, str]:
+def _enter(structure: Structure, potential: Potential) -> tuple[AtomArrays | None, str]:
     """Return the arrays of a crystal, or why it cannot be relaxed."""
     if not structure.is_ordered:
         return None, 'a site is disordered'
@@ -152,7 +152,7 @@ def _enter(structure: Structure, potential: Potential) -> tuple[Crystal | None, 
         potential.check_elements({site.specie.symbol for site in structure})
     except UnsupportedElementError as error:
         return None, str(error)
-    crystal = Crystal.from_structure(structure)
+    crystal = AtomArrays.from_structure(structure)
     reason = unsound(crystal)
     return (crystal, '') if reason is None else (None, f'{reason} at the start')
 
@@ -184,7 +184,7 @@ def _advance_alone(run: _Run, potential: Potential) -> None:
     run.take(evaluation, 0)
 
 
-def unsound(crystal: Crystal) -> str | None:
+def unsound(crystal: AtomArrays) -> str | None:
     """Say why a crystal should not be given to a potential, None if it may.
 
     :param crystal: bare arrays.
@@ -203,7 +203,7 @@ def _height(lattice: NDArray[np.float64]) -> float:
     return float(abs(np.linalg.det(lattice)) / max(np.linalg.norm(normals, axis=1).max(), 1e-12))
 
 
-def _odd_distance(crystal: Crystal) -> str | None:
+def _odd_distance(crystal: AtomArrays) -> str | None:
     """Name two atoms that are too close to each other, or one that is too far from all others, if there are any."""
     from ase.data import chemical_symbols, covalent_radii
     from pymatgen.optimization.neighbors import find_points_in_spheres
@@ -231,7 +231,7 @@ class _Point:
     """A point of the search that has been evaluated."""
 
     variables: NDArray[np.float64]
-    crystal: Crystal
+    crystal: AtomArrays
     energy: float
     gradient: NDArray[np.float64]
     forces: NDArray[np.float64]
@@ -246,7 +246,7 @@ class _Run:
     :param settings: when it stops.
     """
 
-    def __init__(self, structure: Structure, crystal: Crystal, settings: RelaxSettings) -> None:
+    def __init__(self, structure: Structure, crystal: AtomArrays, settings: RelaxSettings) -> None:
         atoms = len(crystal.numbers)
         self._structure = structure
         self._start = crystal
@@ -381,11 +381,11 @@ class _Run:
         atomic = np.linalg.norm(point.forces, axis=1).max()
         return bool(max(cell, atomic) <= self._settings.force_tolerance)
 
-    def _crystal(self, variables: NDArray[np.float64]) -> Crystal:
+    def _crystal(self, variables: NDArray[np.float64]) -> AtomArrays:
         """Return the crystal at a point of the search."""
         deformation = _deformation(variables[-6:])[0]
         positions = variables[:-6].reshape(-1, 3) @ deformation
-        return Crystal(self._start.numbers, self._start.lattice @ deformation, positions)
+        return AtomArrays(self._start.numbers, self._start.lattice @ deformation, positions)
 
     def _gradient(self, forces: NDArray[np.float64], stress: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the derivative of the energy with respect to the variables at the trial."""

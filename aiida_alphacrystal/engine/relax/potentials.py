@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from aiida_alphacrystal.engine.errors import PotentialError
-from aiida_alphacrystal.engine.relax.base import Crystal, Evaluation, Potential, PotentialFiles
+from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential, PotentialFiles
 from aiida_alphacrystal.engine.relax.chgnet_backend import ChgnetPotential, chgnet_files
 from aiida_alphacrystal.engine.relax.matgl_backend import MATGL_FILES, MatglPotential, matgl_files, quiet
 from aiida_alphacrystal.engine.relax.selftest import MINIMUM_COMPOUNDS, run_self_test
@@ -16,7 +16,7 @@ from aiida_alphacrystal.engine.relax.selftest import MINIMUM_COMPOUNDS, run_self
 __all__ = (
     'DEFAULT_M3GNET',
     'DEFAULT_POTENTIAL',
-    'Crystal',
+    'AtomArrays',
     'Evaluation',
     'Potential',
     'PotentialFiles',

@@ -17,7 +17,7 @@ import numpy as np
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from aiida_alphacrystal.engine.relax.base import EV_PER_CUBIC_ANGSTROM_IN_GPA, Crystal, Potential
+from aiida_alphacrystal.engine.relax.base import EV_PER_CUBIC_ANGSTROM_IN_GPA, AtomArrays, Potential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,9 +132,9 @@ def run_self_test(potential: Potential) -> SelfTest:
         for symbol, structure in _elements().items()
         if any(symbol in compound.structure.composition for compound in compounds.values())
     }
-    crystals = [Crystal.from_structure(structure) for structure in elements.values()]
-    crystals += [Crystal.from_structure(compound.structure) for compound in compounds.values()]
-    crystals += [_pushed(Crystal.from_structure(compound.structure)) for compound in compounds.values()]
+    crystals = [AtomArrays.from_structure(structure) for structure in elements.values()]
+    crystals += [AtomArrays.from_structure(compound.structure) for compound in compounds.values()]
+    crystals += [_pushed(AtomArrays.from_structure(compound.structure)) for compound in compounds.values()]
     evaluation = potential.evaluate_crystals(crystals)
     per_atom = evaluation.energies / [len(crystal.numbers) for crystal in crystals]
     references = dict(zip(elements, per_atom, strict=False))
@@ -150,7 +150,7 @@ def run_self_test(potential: Potential) -> SelfTest:
     return SelfTest(energies, tuple(failures))
 
 
-def _pushed(crystal: Crystal) -> Crystal:
+def _pushed(crystal: AtomArrays) -> AtomArrays:
     """Move the first atom along x."""
     positions = crystal.positions.copy()
     positions[0, 0] += _PUSH

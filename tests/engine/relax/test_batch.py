@@ -20,7 +20,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from aiida_alphacrystal.engine import progress
 from aiida_alphacrystal.engine.relax import batch as batch_module
 from aiida_alphacrystal.engine.relax import relax_structures
-from aiida_alphacrystal.engine.relax.base import Crystal, Potential
+from aiida_alphacrystal.engine.relax.base import AtomArrays, Potential
 from aiida_alphacrystal.engine.settings import RelaxSettings
 
 TIGHT = RelaxSettings(force_tolerance=0.01, max_steps=200)
@@ -37,7 +37,7 @@ class AsePotential(Calculator):
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
-        crystal = Crystal(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
+        crystal = AtomArrays(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
         evaluation = self.potential.evaluate_crystals([crystal])
         stress = evaluation.stresses[0]
         self.results = {

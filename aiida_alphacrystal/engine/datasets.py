@@ -176,7 +176,7 @@ def _read_spacegroup(row: dict[str, Any], where: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 230:
         raise DatasetError(f'{where} has the space group {value!r}: give a number from 1 to 230 or leave it out.')
-    return value
+    return int(value)
 
 
 def _read_number(row: dict[str, Any], key: str, where: str) -> float | None:

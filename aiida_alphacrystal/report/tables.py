@@ -62,7 +62,7 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
         console.print(report.potential_notice, markup=False, soft_wrap=True)
     console.print(f'Relaxed with {report.potential}, seed {report.seed}. See more with:', markup=False)
     for command, purpose in (
-        (f'aiida-alphacrystal show{option} {report.pk}', 'this table again; --format json, --output DIR for CIF files'),
+        (f'aiida-alphacrystal show{option} {report.pk}', 'this table again; or --format json, --output DIR'),
         (f'verdi{option} process status {report.pk}', 'the steps that were taken'),
         (f'verdi{option} node graph generate {report.pk}', 'where everything came from, as a picture'),
     ):

@@ -1,0 +1,61 @@
+"""Tests of the pool of both sources."""
+
+import numpy as np
+import pytest
+
+from aiida_alphacrystal.engine.cells import CellHypothesis
+from aiida_alphacrystal.engine.composition import parse_formula
+from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins, minimum_image_distances
+from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
+from aiida_alphacrystal.engine.reconstruct.library import build_library
+from aiida_alphacrystal.engine.reconstruct.templates import is_new
+from aiida_alphacrystal.engine.settings import PredictionSettings
+
+ROCK_SALT = CellHypothesis(225, 1, (5.64, 5.64, 5.64, 90.0, 90.0, 90.0), 0.6)
+ZINC_BLENDE = CellHypothesis(216, 1, (6.2, 6.2, 6.2, 90.0, 90.0, 90.0), 0.4)
+
+
+@pytest.fixture(scope='module')
+def library(crystals_file, tmp_path_factory):
+    directory = tmp_path_factory.mktemp('library')
+    build_library(crystals_file, directory)
+    return load_library(directory / 'templates.safetensors')
+
+
+@pytest.fixture(scope='module')
+def distances():
+    edges = fine_bins()
+    lattice = np.array([[0, 2.82, 2.82], [2.82, 0, 2.82], [2.82, 2.82, 0]])
+    truth = minimum_image_distances(lattice, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return {1: DistancePrediction(('Na', 'Cl'), edges, np.eye(len(edges) - 1)[np.searchsorted(edges, truth) - 1])}
+
+
+def settings(templates, genetic):
+    return PredictionSettings.from_dict(
+        {'templates': {'max_candidates': templates}, 'genetic': {'max_candidates': genetic, 'generations': 3}}
+    )
+
+
+def test_both_sources_feed_one_pool_without_repetitions(library, distances):
+    pool = reconstruct(parse_formula('NaCl'), [ROCK_SALT, ZINC_BLENDE], distances, library, settings(20, 5), seed=1)
+    sources = [candidate.source for candidate in pool.candidates]
+    assert sources == sorted(sources, reverse=True), 'templates come first'
+    assert all(is_new(entry, list(pool.candidates[:place])) for place, entry in enumerate(pool.candidates))
+    assert {candidate.spacegroup for candidate in pool.candidates} >= {216, 221, 225}
+
+
+def test_the_search_alone_finds_rock_salt(library, distances):
+    pool = reconstruct(parse_formula('NaCl'), [ROCK_SALT, ZINC_BLENDE], distances, library, settings(0, 5), seed=1)
+    assert {candidate.source for candidate in pool.candidates} == {'genetic'}
+    assert pool.candidates[0].spacegroup == 225
+    assert pool.reasons == ()
+
+
+def test_an_empty_pool_says_why(library, distances):
+    pool = reconstruct(parse_formula('Al2O3'), [], {}, library, settings(20, 0), seed=1)
+    assert pool.candidates == ()
+    assert pool.reasons == ('No known prototype has the stoichiometry of Al2O3.',)
+    unknown_size = CellHypothesis(225, 7, ROCK_SALT.lattice, 1.0)
+    pool = reconstruct(parse_formula('Al2O3'), [unknown_size], distances, library, settings(20, 5), seed=1)
+    assert len(pool.reasons) == 2
+    assert '7 formula units' in pool.reasons[1]

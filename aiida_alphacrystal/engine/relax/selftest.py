@@ -60,10 +60,25 @@ class _Compound:
     high: float
 
 
-def _cubic(spacegroup: str, a: float, sites: dict[str, float | tuple[float, float, float]]) -> Structure:
-    """Return the primitive cell of a cubic crystal; a single number stands for a point on the diagonal."""
-    points = [point if isinstance(point, tuple) else (point, point, point) for point in sites.values()]
-    return Structure.from_spacegroup(spacegroup, Lattice.cubic(a), list(sites), points).get_primitive_structure()
+#: Primitive vectors of the cubic lattices, in units of the cubic edge.
+_PRIMITIVE = {
+    'P': ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    'I': ((-0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.5, 0.5, -0.5)),
+    'F': ((0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0)),
+}
+
+
+def _cubic(centring: str, a: float, *sites: tuple[str, float | tuple[float, float, float]]) -> Structure:
+    """Return the primitive cell of a cubic crystal.
+
+    :param centring: ``P``, ``I`` or ``F``.
+    :param a: edge of the cubic cell, in A.
+    :param sites: element and point of every atom of the primitive cell, in units of the edge; a single number stands
+        for a point on the diagonal.
+    """
+    points = [point if isinstance(point, tuple) else (point, point, point) for _, point in sites]
+    lattice = a * np.array(_PRIMITIVE[centring])
+    return Structure(lattice, [symbol for symbol, _ in sites], a * np.array(points), coords_are_cartesian=True)
 
 
 def _hexagonal_close_packed(symbol: str, a: float, c: float) -> Structure:
@@ -79,15 +94,15 @@ def _molecules(symbol: str, length: float, a: float) -> Structure:
 def _elements() -> dict[str, Structure]:
     """Return the elements near their experimental or PBE lattices."""
     return {
-        'Na': _cubic('Im-3m', 4.19, {'Na': 0.0}),
-        'Cs': _cubic('Im-3m', 6.16, {'Cs': 0.0}),
-        'Li': _cubic('Im-3m', 3.44, {'Li': 0.0}),
-        'Ca': _cubic('Fm-3m', 5.53, {'Ca': 0.0}),
-        'Sr': _cubic('Fm-3m', 6.02, {'Sr': 0.0}),
-        'Al': _cubic('Fm-3m', 4.04, {'Al': 0.0}),
-        'Ni': _cubic('Fm-3m', 3.52, {'Ni': 0.0}),
-        'Si': _cubic('Fd-3m', 5.47, {'Si': 0.0}),
-        'C': _cubic('Fd-3m', 3.57, {'C': 0.0}),
+        'Na': _cubic('I', 4.19, ('Na', 0.0)),
+        'Cs': _cubic('I', 6.16, ('Cs', 0.0)),
+        'Li': _cubic('I', 3.44, ('Li', 0.0)),
+        'Ca': _cubic('F', 5.53, ('Ca', 0.0)),
+        'Sr': _cubic('F', 6.02, ('Sr', 0.0)),
+        'Al': _cubic('F', 4.04, ('Al', 0.0)),
+        'Ni': _cubic('F', 3.52, ('Ni', 0.0)),
+        'Si': _cubic('F', 5.47, ('Si', 0.0), ('Si', 0.25)),
+        'C': _cubic('F', 3.57, ('C', 0.0), ('C', 0.25)),
         'Mg': _hexagonal_close_packed('Mg', 3.19, 5.19),
         'Ti': _hexagonal_close_packed('Ti', 2.94, 4.64),
         'Zn': _hexagonal_close_packed('Zn', 2.66, 4.95),
@@ -102,16 +117,28 @@ def _elements() -> dict[str, Structure]:
 def _compounds() -> dict[str, _Compound]:
     """Return compounds near their experimental or PBE lattices."""
     return {
-        'NaCl': _Compound(_cubic('Fm-3m', 5.69, {'Na': 0.0, 'Cl': 0.5}), -2.6, -1.4),
-        'MgO': _Compound(_cubic('Fm-3m', 4.25, {'Mg': 0.0, 'O': 0.5}), -3.8, -2.1),
-        'LiF': _Compound(_cubic('Fm-3m', 4.06, {'Li': 0.0, 'F': 0.5}), -3.8, -2.3),
-        'CaO': _Compound(_cubic('Fm-3m', 4.84, {'Ca': 0.0, 'O': 0.5}), -4.0, -2.4),
-        'CsCl': _Compound(_cubic('Pm-3m', 4.20, {'Cs': 0.0, 'Cl': 0.5}), -2.8, -1.5),
-        'SrTiO3': _Compound(_cubic('Pm-3m', 3.94, {'Sr': 0.0, 'Ti': 0.5, 'O': (0.5, 0.5, 0.0)}), -4.3, -2.5),
-        'ZnO': _Compound(_cubic('F-43m', 4.63, {'Zn': 0.0, 'O': 0.25}), -2.5, -0.9),
-        'AlN': _Compound(_cubic('F-43m', 4.40, {'Al': 0.0, 'N': 0.25}), -2.2, -1.0),
-        'SiC': _Compound(_cubic('F-43m', 4.38, {'Si': 0.0, 'C': 0.25}), -0.9, 0.1),
-        'NiAl': _Compound(_cubic('Pm-3m', 2.89, {'Ni': 0.0, 'Al': 0.5}), -1.1, -0.4),
+        'NaCl': _Compound(_cubic('F', 5.69, ('Na', 0.0), ('Cl', 0.5)), -2.6, -1.4),
+        'MgO': _Compound(_cubic('F', 4.25, ('Mg', 0.0), ('O', 0.5)), -3.8, -2.1),
+        'LiF': _Compound(_cubic('F', 4.06, ('Li', 0.0), ('F', 0.5)), -3.8, -2.3),
+        'CaO': _Compound(_cubic('F', 4.84, ('Ca', 0.0), ('O', 0.5)), -4.0, -2.4),
+        'CsCl': _Compound(_cubic('P', 4.20, ('Cs', 0.0), ('Cl', 0.5)), -2.8, -1.5),
+        'SrTiO3': _Compound(
+            _cubic(
+                'P',
+                3.94,
+                ('Sr', 0.0),
+                ('Ti', 0.5),
+                ('O', (0.5, 0.5, 0.0)),
+                ('O', (0.5, 0.0, 0.5)),
+                ('O', (0.0, 0.5, 0.5)),
+            ),
+            -4.3,
+            -2.5,
+        ),
+        'ZnO': _Compound(_cubic('F', 4.63, ('Zn', 0.0), ('O', 0.25)), -2.5, -0.9),
+        'AlN': _Compound(_cubic('F', 4.40, ('Al', 0.0), ('N', 0.25)), -2.2, -1.0),
+        'SiC': _Compound(_cubic('F', 4.38, ('Si', 0.0), ('C', 0.25)), -0.9, 0.1),
+        'NiAl': _Compound(_cubic('P', 2.89, ('Ni', 0.0), ('Al', 0.5)), -1.1, -0.4),
     }
 
 

@@ -12,6 +12,7 @@ import click
 
 from aiida_alphacrystal.cli import params
 from aiida_alphacrystal.cli.errors import BadInput, Failure, Interrupted, one_sentence
+from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
@@ -37,7 +38,7 @@ _STEPS = 'aiida.calculations:alphacrystal.*'
 )
 @click.option(
     '--potential',
-    default='chgnet',
+    default=DEFAULT_POTENTIAL,
     show_default=True,
     metavar='NAME|DIR',
     help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
@@ -72,10 +73,11 @@ def cmd_predict(
     from aiida_alphacrystal.cli.results import check_finished, show_result
     from aiida_alphacrystal.cli.streams import clean_stdout
     from aiida_alphacrystal.engine.composition import parse_formula
+    from aiida_alphacrystal.engine.features import element_features
 
     debug = ctx.obj['debug']
     compound = parse_formula(formula)
-    _check_elements(compound)
+    element_features(compound)  # refuses an element that the network does not know
     if daemon and output is not None:
         raise BadInput('--output needs the result: leave it out with --daemon and give it to `show` later.')
     if daemon and cache is not None:
@@ -93,21 +95,6 @@ def cmd_predict(
         return
     check_finished(node, option)
     show_result(node, top, output_format, output, option)
-
-
-def _check_elements(compound: Formula) -> None:
-    """See that the network knows every element.
-
-    :raises BadInput: if it does not.
-    """
-    from aiida_alphacrystal.engine.features import supported_elements
-
-    unknown = [symbol for symbol in compound.elements if symbol not in supported_elements()]
-    if unknown:
-        raise BadInput(
-            f'The network does not know {_enumerate(unknown)}: it takes the {len(supported_elements())} elements that '
-            'have all descriptors of Table 1.'
-        )
 
 
 def _get_potential(name: str, compound: Formula) -> ResolvedPotential:
@@ -129,21 +116,12 @@ def _make_builder(
     formula: str, protocol: str, resolved: ResolvedPotential, seed: int, top: int | None
 ) -> ProcessBuilder:
     """Fill the inputs of the work chain."""
-    from aiida import orm
-
-    from aiida_alphacrystal.data import PotentialData
     from aiida_alphacrystal.workchains import PredictWorkChain
 
-    builder = PredictWorkChain.get_builder_from_protocol(
-        formula,
-        protocol=protocol,
-        overrides=None if top is None else {'rank': {'top': top}},
-        potential=PotentialData.get_or_create(resolved.files),
-        seed=seed,
+    overrides = None if top is None else {'rank': {'top': top}}
+    return PredictWorkChain.get_builder_from_protocol(
+        formula, protocol=protocol, overrides=overrides, potential=resolved, seed=seed
     )
-    if resolved.notice:
-        builder.potential_request = orm.Str(resolved.requested, description=resolved.notice)
-    return builder
 
 
 def _run(builder: ProcessBuilder, cache: bool | None, debug: bool) -> WorkChainNode:
@@ -256,7 +234,3 @@ def _tell_submitted(node: WorkChainNode, output_format: str, option: str) -> Non
     click.echo(f'Submitted work chain {node.pk}. Follow it with:')
     click.echo(f'  verdi{option} process status {node.pk}')
     click.echo(f'  aiida-alphacrystal show{option} {node.pk}')
-
-
-def _enumerate(symbols: list[str]) -> str:
-    return ' and '.join([', '.join(symbols[:-1]), symbols[-1]] if len(symbols) > 1 else symbols)

@@ -6,8 +6,9 @@ import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
 
-__all__ = ('report', 'reporting')
+__all__ = ('Reporter', 'report', 'reporting')
 
+#: Called with the name of a stage, the parts that are finished and all parts.
 Reporter = Callable[[str, int, int], None]
 
 _reporter: contextvars.ContextVar[Reporter | None] = contextvars.ContextVar('alphacrystal_reporter', default=None)

@@ -14,6 +14,7 @@ from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 from aiida_alphacrystal.engine.errors import SettingsError
 
 __all__ = (
+    'DEFAULT_POTENTIAL',
     'MAX_SEED',
     'CellSettings',
     'GeneticSettings',
@@ -23,6 +24,9 @@ __all__ = (
     'TemplateSettings',
     'check_seed',
 )
+
+#: The potential that needs nothing but the installed packages: no network is touched.
+DEFAULT_POTENTIAL = 'chgnet'
 
 #: Seeds are non-negative 32-bit integers, so that they fit every generator and every database.
 MAX_SEED = 2**32 - 1

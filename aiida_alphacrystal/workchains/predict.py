@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiida import orm
 from aiida.engine import ExitCode, ProcessBuilder, WorkChain
@@ -17,12 +17,13 @@ from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
-from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
+from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
 from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
 
-__all__ = ('PredictWorkChain',)
+if TYPE_CHECKING:
+    from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
-DEFAULT_POTENTIAL = 'chgnet'
+__all__ = ('PredictWorkChain',)
 
 
 def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -88,7 +89,7 @@ class PredictWorkChain(WorkChain):
         spec.input(
             'potential',
             valid_type=PotentialData,
-            default=lambda: _resolve_potential(DEFAULT_POTENTIAL)[0],
+            default=lambda: _potential_inputs(DEFAULT_POTENTIAL)[0],
             help='Potential that relaxes and ranks every candidate.',
         )
         spec.input(
@@ -169,7 +170,7 @@ class PredictWorkChain(WorkChain):
         protocol: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         *,
-        potential: str | PotentialData = DEFAULT_POTENTIAL,
+        potential: str | ResolvedPotential | PotentialData = DEFAULT_POTENTIAL,
         seed: int = 0,
     ) -> ProcessBuilder:
         """Return a builder that is ready to run or submit.
@@ -177,8 +178,8 @@ class PredictWorkChain(WorkChain):
         :param formula: a formula, or the number of atoms of each element in the primitive cell.
         :param protocol: ``fast``, ``balanced`` (the default) or ``stringent``.
         :param overrides: nested as the parameters are, such as ``{'rank': {'top': 3}}``.
-        :param potential: a node, or a name or directory; only the name of a potential that is neither in the package
-            nor on this machine touches the network.
+        :param potential: a node, what a name was resolved to, or a name or directory; only the name of a potential
+            that is neither in the package nor on this machine touches the network.
         :param seed: every random draw follows from it.
         :raises ValueError: if the protocol, an override or a setting is unknown, or the potential cannot be used.
         """
@@ -193,7 +194,7 @@ class PredictWorkChain(WorkChain):
         if isinstance(potential, PotentialData):
             builder.potential = potential
         else:
-            builder.potential, request = _resolve_potential(potential)
+            builder.potential, request = _potential_inputs(potential)
             if request is not None:
                 builder.potential_request = request
         builder.seed = orm.Int(seed)
@@ -349,14 +350,14 @@ class PredictWorkChain(WorkChain):
         return known.get(status, self.exit_codes.ERROR_STAGE_FAILED).format(reason=reason, stage=stage)
 
 
-def _resolve_potential(name: str) -> tuple[PotentialData, orm.Str | None]:
-    """Return the potential of a name and, where another one has taken its place, a node that says so.
+def _potential_inputs(potential: str | ResolvedPotential) -> tuple[PotentialData, orm.Str | None]:
+    """Return the node of a potential and, where another one has taken its place, a node that says so.
 
-    :param name: name or directory.
+    :param potential: name or directory, or what one was resolved to.
     :raises PotentialError: if there is no such potential or its files are missing or damaged.
     """
     from aiida_alphacrystal.engine.relax.potentials import resolve_potential
 
-    resolved = resolve_potential(name)
+    resolved = resolve_potential(potential) if isinstance(potential, str) else potential
     request = orm.Str(resolved.requested, description=resolved.notice) if resolved.notice else None
     return PotentialData.get_or_create(resolved.files), request

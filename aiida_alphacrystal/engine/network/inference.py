@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,19 +10,9 @@ from aiida_alphacrystal.engine.distances import DistancePrediction
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS
 from aiida_alphacrystal.engine.network.model import DistanceNetwork, index_within_element, pair_indices
+from aiida_alphacrystal.engine.threads import one_thread
 
 __all__ = ('predict_distances',)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: the last bits of a sum depend on how many threads share it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def predict_distances(
@@ -47,7 +34,7 @@ def predict_distances(
             'make them with featurize from the same formula.'
         )
     index = torch.from_numpy(index_within_element(species))
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), one_thread():
         logits = network(network.standardise(rows[:natoms])[None], index[None])[0]
         probabilities = torch.softmax(logits.to(torch.float64), dim=-1).numpy()
     _, _, lookup = pair_indices(natoms)

@@ -9,7 +9,6 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,13 @@ from aiida_alphacrystal.engine.network.model import (
 )
 from aiida_alphacrystal.engine.network.preparation import PreparedData, prepare
 from aiida_alphacrystal.engine.network.scoring import score_distances
+from aiida_alphacrystal.engine.progress import Reporter
 from aiida_alphacrystal.engine.settings import check_seed
 
 __all__ = ('TrainSettings', 'evaluate', 'prepare', 'train', 'train_prepared')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Reporter = Callable[[str, int, int], None]
 State = dict[str, Tensor]
 
 _STATE_FILE = 'training-state.pt'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aiida_alphacrystal.engine.errors import UnsupportedElementError
+from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
@@ -143,24 +143,6 @@ class Neighbours:
         )
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch work on one thread only.
-
-    The tensors of small crystals are too small to share: on two cores that others use as well, two threads took more
-    than ten times as long as one, waiting for each other. One thread also makes the bits independent of the machine's
-    settings.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 class Potential(abc.ABC):
     """An interatomic potential that is ready for use.
 
@@ -200,7 +182,7 @@ class Potential(abc.ABC):
         if not crystals:
             return Evaluation(np.zeros(0), (), np.zeros((0, 3, 3)))
         neighbours = Neighbours.of(crystals, self.cutoff)
-        with _one_thread():
+        with one_thread():
             energies, forces, stresses = self._compute(neighbours)
         ends = np.cumsum([len(crystal.numbers) for crystal in crystals])[:-1]
         return Evaluation(energies, tuple(np.split(forces, ends)), stresses)

@@ -12,10 +12,10 @@ from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potenti
 from aiida_alphacrystal.engine.relax.chgnet_backend import ChgnetPotential, chgnet_files
 from aiida_alphacrystal.engine.relax.matgl_backend import MATGL_FILES, MatglPotential, matgl_files, quiet
 from aiida_alphacrystal.engine.relax.selftest import MINIMUM_COMPOUNDS, run_self_test
+from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
 
 __all__ = (
     'DEFAULT_M3GNET',
-    'DEFAULT_POTENTIAL',
     'AtomArrays',
     'Evaluation',
     'Potential',
@@ -25,8 +25,6 @@ __all__ = (
     'resolve_potential',
 )
 
-#: The potential that needs nothing but the installed packages.
-DEFAULT_POTENTIAL = 'chgnet'
 #: What the name ``M3GNet`` stands for: the M3GNet that the hub offers in the message convention of today.
 DEFAULT_M3GNET = 'M3GNet-PES-MatPES-PBE-2025.2'
 

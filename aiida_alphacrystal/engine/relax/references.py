@@ -16,7 +16,7 @@ from aiida_alphacrystal.engine.errors import PotentialError
 from aiida_alphacrystal.engine.relax.base import Potential
 from aiida_alphacrystal.engine.relax.batch import relax_structures
 from aiida_alphacrystal.engine.relax.elements import element_crystals
-from aiida_alphacrystal.engine.settings import RelaxSettings
+from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, RelaxSettings
 
 __all__ = ('compute_references', 'elemental_references', 'formation_energy', 'main', 'shipped_references')
 
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     import argparse
     from pathlib import Path
 
-    from aiida_alphacrystal.engine.relax.potentials import DEFAULT_POTENTIAL, load_potential, resolve_potential
+    from aiida_alphacrystal.engine.relax.potentials import load_potential, resolve_potential
 
     parser = argparse.ArgumentParser(description='Compute the reference energies of the elements.')
     parser.add_argument('potentials', nargs='*', default=[DEFAULT_POTENTIAL], help='names or directories')

@@ -1,7 +1,6 @@
 """Predict crystals that no training file holds from their cell composition, and count how often the truth appears.
 
-Runs the engine without AiiDA. The truth is read only to score: a match is pymatgen's
-``StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)``, a strict one has a normalised RMS distance below 0.1; a failed
+Runs the engine without AiiDA. The truth is read only to score, by the criterion of ``engine/metrics.py``; a failed
 prediction is a miss. Beside the ranking of the protocol stand the best template as it is, and the pure energy ranking
 of the paper.
 
@@ -19,18 +18,17 @@ import statistics
 import time
 from pathlib import Path
 
-from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
 
 from aiida_alphacrystal.engine import pipeline
 from aiida_alphacrystal.engine.composition import formula_from_counts
 from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
+from aiida_alphacrystal.engine.metrics import STRICT_RMS, normalised_rms
 from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.relax import Potential, load_potential, resolve_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings, RankSettings
 
-MATCHER = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-STRICT = 0.1
 TOPS = (1, 5, 20)
 MISS = math.inf
 
@@ -80,17 +78,17 @@ def score(crystal: Crystal, models: pipeline.Models, potential: Potential) -> di
     return {
         'id': crystal.material_id,
         'ours': first_below(ours, MISS),
-        'strict': first_below(ours, STRICT),
+        'strict': first_below(ours, STRICT_RMS),
         'energy': first_below([distances[place.index] for place in by_energy], MISS),
         'template': first_below(templates, MISS),
         'seconds': seconds,
     }
 
 
-def distance(structure: object, truth: object) -> float:
+def distance(structure: Structure, truth: Structure) -> float:
     """Return the normalised RMS distance of two structures, infinite where they do not match."""
-    found = MATCHER.get_rms_dist(structure, truth)
-    return MISS if found is None else float(found[0])
+    found = normalised_rms(structure, truth)
+    return MISS if found is None else found
 
 
 def first_below(distances: list[float], bound: float) -> float:

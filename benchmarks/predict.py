@@ -16,11 +16,9 @@ import sys
 import tempfile
 import time
 
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-MATCHER = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-STRICT = 0.1
+from aiida_alphacrystal.engine.metrics import STRICT_RMS, normalised_rms
 
 # Space group, lattice (A, degrees), species and coordinates of one site per orbit, as in textbooks.
 KNOWN = {
@@ -79,15 +77,15 @@ def run(formula: str, arguments: argparse.Namespace, profile_path: str) -> dict[
     distances = []
     for candidate in json.loads(output)['candidates']:
         structure = Structure.from_str(candidate['cif'], fmt='cif')
-        fits = [MATCHER.get_rms_dist(structure, truth) for truth in truths]
-        distances.append(min((fit[0] for fit in fits if fit is not None), default=None))
-    rank = next((place for place, distance in enumerate(distances, start=1) if distance is not None), None)
-    strict = (place for place, distance in enumerate(distances, start=1) if distance is not None and distance < STRICT)
+        fits = [normalised_rms(structure, truth) for truth in truths]
+        distances.append(min((fit for fit in fits if fit is not None), default=None))
+    found = [(place, distance) for place, distance in enumerate(distances, start=1) if distance is not None]
+    rank, rms = found[0] if found else (None, None)
     return {
         'formula': formula,
         'rank': rank,
-        'strict_rank': next(strict, None),
-        'rms': None if rank is None else distances[rank - 1],
+        'strict_rank': next((place for place, distance in found if distance < STRICT_RMS), None),
+        'rms': rms,
         'seconds': seconds,
         'peak_mib': usage.ru_maxrss // 1024,
     }

@@ -15,19 +15,16 @@ from typing import Any
 
 import numpy as np
 import spglib
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
 from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
 from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins, minimum_image_distances
+from aiida_alphacrystal.engine.metrics import STRICT_RMS, normalised_rms
 from aiida_alphacrystal.engine.reconstruct.fitness import CLASH_FRACTION, closest_contact
 from aiida_alphacrystal.engine.reconstruct.genetic import genetic_candidates
 from aiida_alphacrystal.engine.reconstruct.wyckoff import build_structure, enumerate_assignments, space_group
 from aiida_alphacrystal.engine.settings import GeneticSettings
-
-MATCHER = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-STRICT = 0.1
 
 
 def read_cases(path: Path, limit: int, min_atoms: int, max_atoms: int) -> list[dict[str, Any]]:
@@ -82,9 +79,9 @@ def prediction(structure: Structure, sigma: float, rng: np.random.Generator) -> 
 
 def grade(truth: Structure, candidates: list[Structure]) -> dict[str, bool]:
     """Compare candidates with the truth."""
-    found = [MATCHER.get_rms_dist(truth, candidate) for candidate in candidates]
+    found = [normalised_rms(candidate, truth) for candidate in candidates]
     match = [rms is not None for rms in found]
-    strict = [rms is not None and rms[0] < STRICT for rms in found]
+    strict = [rms is not None and rms < STRICT_RMS for rms in found]
     return {
         'top1': any(match[:1]), 'top20': any(match), 'strict_top1': any(strict[:1]), 'strict_top20': any(strict)
     }  # fmt: skip

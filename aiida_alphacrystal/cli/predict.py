@@ -43,6 +43,12 @@ _STEPS = 'aiida.calculations:alphacrystal.*'
     metavar='NAME|DIR',
     help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
 )
+@click.option(
+    '--templates',
+    type=click.Path(path_type=Path),
+    metavar='FILE',
+    help='Prototype library to take templates from, made by `train templates`, instead of the one of the package.',
+)
 @params.SEED
 @click.option('--daemon', is_flag=True, help='Hand the work to the AiiDA daemon and return at once.')
 @params.CACHE
@@ -57,6 +63,7 @@ def cmd_predict(
     top: int | None,
     protocol: str,
     potential: str,
+    templates: Path | None,
     seed: int,
     daemon: bool,
     cache: bool | None,
@@ -85,9 +92,11 @@ def cmd_predict(
     with clean_stdout():
         check_profile(profile, create=True)
         params.writable_directory(output)
+        if templates is not None:
+            _check_library(templates)
         resolved = _get_potential(potential, compound)
         name = load_profile(profile, create=True, debug=debug)
-        builder = _make_builder(formula, protocol, resolved, seed, top)
+        builder = _make_builder(formula, protocol, resolved, templates, seed, top)
         node = _submit(builder) if daemon else _run(builder, cache, debug)
     option = profile_option(name)
     if daemon:
@@ -95,6 +104,16 @@ def cmd_predict(
         return
     check_finished(node, option)
     show_result(node, top, output_format, output, option)
+
+
+def _check_library(path: Path) -> None:
+    """See that a file is a prototype library.
+
+    :raises ModelError: if it cannot be read, is damaged or something else.
+    """
+    from aiida_alphacrystal.engine.reconstruct.library import load_library
+
+    load_library(path)
 
 
 def _get_potential(name: str, compound: Formula) -> ResolvedPotential:
@@ -113,14 +132,15 @@ def _get_potential(name: str, compound: Formula) -> ResolvedPotential:
 
 
 def _make_builder(
-    formula: str, protocol: str, resolved: ResolvedPotential, seed: int, top: int | None
+    formula: str, protocol: str, resolved: ResolvedPotential, templates: Path | None, seed: int, top: int | None
 ) -> ProcessBuilder:
     """Fill the inputs of the work chain."""
     from aiida_alphacrystal.workchains import PredictWorkChain
 
     overrides = None if top is None else {'rank': {'top': top}}
+    models = None if templates is None else {'templates': templates}
     return PredictWorkChain.get_builder_from_protocol(
-        formula, protocol=protocol, overrides=overrides, potential=resolved, seed=seed
+        formula, protocol=protocol, overrides=overrides, potential=resolved, models=models, seed=seed
     )
 
 

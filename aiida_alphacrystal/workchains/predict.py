@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
@@ -15,6 +17,7 @@ from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import EXIT_CODES, exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
@@ -171,6 +174,7 @@ class PredictWorkChain(WorkChain):
         overrides: Mapping[str, Any] | None = None,
         *,
         potential: str | ResolvedPotential | PotentialData = DEFAULT_POTENTIAL,
+        models: Mapping[str, ModelData | Path] | None = None,
         seed: int = 0,
     ) -> ProcessBuilder:
         """Return a builder that is ready to run or submit.
@@ -180,8 +184,11 @@ class PredictWorkChain(WorkChain):
         :param overrides: nested as the parameters are, such as ``{'rank': {'top': 3}}``.
         :param potential: a node, what a name was resolved to, or a name or directory; only the name of a potential
             that is neither in the package nor on this machine touches the network.
+        :param models: weights of your own in place of those of the package, as nodes or files that
+            ``aiida-alphacrystal train`` has written, by purpose: ``distances``, ``cells`` or ``templates``.
         :param seed: every random draw follows from it.
-        :raises ValueError: if the protocol, an override or a setting is unknown, or the potential cannot be used.
+        :raises ValueError: if the protocol, an override, a setting or a purpose is unknown, or the potential or a file
+            of weights cannot be used.
         """
         parameters = cls.get_protocol_parameters(protocol, overrides)
         builder = cls.get_builder()
@@ -190,7 +197,7 @@ class PredictWorkChain(WorkChain):
         else:
             builder.formula = formula
         builder.parameters = orm.Dict(parameters)
-        builder.models = {purpose: ModelData.shipped(purpose) for purpose in ModelData.PURPOSES}
+        builder.models = _model_inputs(models or {})
         if isinstance(potential, PotentialData):
             builder.potential = potential
         else:
@@ -348,6 +355,46 @@ class PredictWorkChain(WorkChain):
         """Return the exit code of this work chain for a status of its own, else that of a failed stage."""
         known = {code.status: code for code in self.exit_codes.values()}
         return known.get(status, self.exit_codes.ERROR_STAGE_FAILED).format(reason=reason, stage=stage)
+
+
+def _model_inputs(models: Mapping[str, ModelData | Path]) -> dict[str, ModelData]:
+    """Return the node of the weights of every stage, those of the package where none are given.
+
+    :param models: nodes or files by purpose.
+    :raises ModelError: if a purpose is unknown, or a file cannot be read.
+    """
+    unknown = sorted(models.keys() - set(ModelData.PURPOSES))
+    if unknown:
+        raise ModelError(f'No stage uses weights for {unknown[0]!r}: give {", ".join(ModelData.PURPOSES)}.')
+    return {purpose: _model_input(purpose, models.get(purpose)) for purpose in ModelData.PURPOSES}
+
+
+def _model_input(purpose: str, model: ModelData | Path | None) -> ModelData:
+    """Return the node of the weights of one stage.
+
+    :param purpose: the stage.
+    :param model: a node, a file, or None for the weights of the package.
+    :raises ModelError: if the file cannot be read.
+    """
+    if model is None:
+        return ModelData.shipped(purpose)
+    if isinstance(model, ModelData):
+        return model
+    content, _ = read_checkpoint(model, f'{purpose}.safetensors')
+    return ModelData.get_or_create(content, purpose, _read_card(model.with_suffix('.json')))
+
+
+def _read_card(path: Path) -> dict[str, Any] | None:
+    """Return the card that stands beside a file of weights, or None where there is none."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f'{constant} cannot be stored in an attribute.')
+
+    try:
+        card = json.loads(path.read_bytes(), parse_constant=refuse)
+    except (OSError, ValueError):
+        return None
+    return card if isinstance(card, dict) else None
 
 
 def _potential_inputs(potential: str | ResolvedPotential) -> tuple[PotentialData, orm.Str | None]:

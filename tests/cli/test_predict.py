@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pymatgen.core import Composition, Structure
 
+import aiida_alphacrystal
+from aiida_alphacrystal.engine.datasets import file_sha256
 from aiida_alphacrystal.engine.settings import MAX_SEED
+
+from .test_train import write_crystals
+
+CELLS = str(Path(aiida_alphacrystal.__file__).parent / 'weights' / 'cells.safetensors')
 
 BAD_INPUT = {
     'empty': ([''], 'The formula is empty'),
@@ -36,6 +44,10 @@ BAD_INPUT = {
     'unknown format': (['NaCl', '--format', 'xml'], "'xml' is not one of"),
     'empty potential': (['NaCl', '--potential', ''], 'potential is empty'),
     'missing potential': (['NaCl', '--potential', './nothing-here'], 'does not exist'),
+    'missing templates': (['NaCl', '--templates', 'nothing-here'], 'The file nothing-here cannot be read'),
+    'directory as templates': (['NaCl', '--templates', '.'], 'The file . cannot be read (Is a directory)'),
+    'other weights as templates': (['NaCl', '--templates', CELLS], "does not have the format 'aiida-alphacrystal temp"),
+    'text as templates': (['NaCl', '--templates', __file__], 'is not a whole safetensors file'),
     'file as output': (['NaCl', '--output', os.devnull], 'Nothing can be written'),
     'output below a file': (['NaCl', '--output', f'{os.devnull}/results'], 'Nothing can be written'),
     'unknown profile': (['NaCl', '--profile', 'nobody'], "no AiiDA profile named 'nobody'"),
@@ -141,6 +153,42 @@ def test_table_from_the_cache(prediction, used_cli):
         'print(all(node.base.caching.is_created_from_cache for node in query.all(flat=True)))\n'
     )
     assert used_cli(script=script).stdout == 'True\n'
+
+
+INPUTS = """
+import json
+from aiida import load_profile, orm
+load_profile()
+chain = orm.load_node({uuid!r})
+library = chain.inputs.models.templates
+rows = [row for row in chain.outputs.candidates['rows'] if row['source'] == 'template']
+print(json.dumps({{
+    'sha256': library.sha256,
+    'card': library.card,
+    'cached': [node.base.caching.is_created_from_cache for node in sorted(chain.called, key=lambda node: node.pk)],
+    'templates': len(rows),
+}}))
+"""
+
+
+def test_library_of_the_user(prediction, used_cli, tmp_path):
+    """The templates come from the given library, which is an input of the work chain with its card."""
+    data = write_crystals(tmp_path / 'known.jsonl')
+    trained = used_cli('train', 'templates', '--data', data, '--output', tmp_path / 'mine')
+    assert trained.returncode == 0, trained.stderr
+    path = tmp_path / 'mine' / 'templates.safetensors'
+    options = ('--protocol', 'fast', '--seed', 3, '--top', 3, '--format', 'json', '--cache')
+    completed = used_cli('predict', 'NaCl', *options, '--templates', path)
+    assert completed.returncode == 0, completed.stderr
+    result = json.loads(completed.stdout)
+    assert {row['spacegroup'] for row in result['candidates'] if row['source'] == 'template'} <= {221, 225}
+    inputs = json.loads(used_cli(script=INPUTS.format(uuid=result['uuid'])).stdout)
+    assert inputs == {
+        'sha256': file_sha256(path),
+        'card': json.loads(trained.stdout),
+        'cached': [True, True, True, False, False, False],
+        'templates': 2,
+    }
 
 
 def test_ctrl_c(prediction, used_cli, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from aiida.plugins import WorkflowFactory
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.engine.relax import PotentialFiles
 from aiida_alphacrystal.engine.settings import PredictionSettings
@@ -354,3 +356,45 @@ def test_exit_codes():
 
 def test_every_stage_has_a_calcfunction():
     assert sorted(calcfunctions.__all__) == sorted(STAGES)
+
+
+def builder_with(**models):
+    return PredictWorkChain.get_builder_from_protocol('NaCl', 'fast', models=models)
+
+
+@pytest.mark.parametrize(
+    ('text', 'card'),
+    [('{"seed": 1}', {'seed': 1}), (None, {}), ('{"seed": NaN}', {}), ('["seed"]', {}), ('no card', {})],
+)
+def test_weights_from_a_file_with_the_card_beside_it(aiida_profile, tmp_path, text, card):
+    path = tmp_path / 'mine.safetensors'
+    path.write_bytes(b'weights of the user')
+    if text is not None:
+        path.with_suffix('.json').write_text(text, encoding='utf-8')
+    models = builder_with(templates=path).models
+    assert not models['templates'].is_stored
+    assert (models['templates'].purpose, models['templates'].card) == ('templates', card)
+    assert models['templates'].get_content(mode='rb') == b'weights of the user'
+    assert {purpose: models[purpose].sha256 for purpose in ('cells', 'distances')} == {
+        purpose: ModelData.shipped(purpose).sha256 for purpose in ('cells', 'distances')
+    }
+
+
+def test_weights_that_are_known_are_not_stored_again(aiida_profile, tmp_path):
+    node = ModelData(io.BytesIO(b'known weights'), purpose='cells').store()
+    path = tmp_path / 'mine.safetensors'
+    path.write_bytes(b'known weights')
+    assert builder_with(cells=path).models['cells'].uuid == node.uuid
+    assert builder_with(cells=node).models['cells'].uuid == node.uuid
+
+
+@pytest.mark.parametrize(
+    ('models', 'sentence'),
+    [
+        ({'tea': Path('x')}, "No stage uses weights for 'tea': give distances, cells, templates."),
+        ({'cells': Path('nothing-here')}, 'The file nothing-here cannot be read'),
+    ],
+)
+def test_weights_that_cannot_be_had(aiida_profile, models, sentence):
+    with pytest.raises(ModelError, match=sentence):
+        builder_with(**models)

@@ -168,6 +168,7 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
             'formula_units': candidate.formula_units,
             'number_of_atoms': len(candidate.structure),
             'cost': candidate.cost,
+            'probability': candidate.probability,
             'fitness': candidate.fitness,
             'seed': candidate.seed,
         }
@@ -298,7 +299,7 @@ def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm
 
 
 #: What a row of the ranking takes over from the table of candidates.
-_RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost')
+_RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost', 'probability')
 
 
 def labels(prefix: str, count: int, width: int) -> list[str]:

@@ -17,7 +17,7 @@ __all__ = ('ALGORITHM_VERSIONS', 'read_settings', 'stage_parameters')
 #: Raise the number of a stage whenever the engine gives another result for the same inputs: the cache of AiiDA sees
 #: the inputs of a calcfunction and its own source, not the engine behind it.
 ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
-    {'featurize': 1, 'predict_cells': 1, 'predict_distances': 1, 'reconstruct': 1, 'relax': 1, 'rank': 1}
+    {'featurize': 1, 'predict_cells': 1, 'predict_distances': 1, 'reconstruct': 2, 'relax': 1, 'rank': 2}
 )
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -13,6 +13,7 @@ import click
 
 from aiida_alphacrystal import __version__
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
+from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
 from aiida_alphacrystal.cli.potential import cmd_potential
 from aiida_alphacrystal.cli.predict import cmd_predict
@@ -39,7 +40,7 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {'debug': debug}
 
 
-for _command in (cmd_predict, cmd_show, cmd_potential, cmd_train):
+for _command in (cmd_predict, cmd_show, cmd_potential, cmd_train, cmd_models):
     cmd_root.add_command(_command)
 
 

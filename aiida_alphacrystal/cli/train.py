@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aiida_alphacrystal.cli import params
-from aiida_alphacrystal.cli.errors import Interrupted
+from aiida_alphacrystal.cli.errors import BadInput, Interrupted
 from aiida_alphacrystal.cli.params import HelpfulGroup, WholeNumber
+
+if TYPE_CHECKING:
+    from aiida_alphacrystal.engine.datasets import Crystal
+    from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
 
 __all__ = ('cmd_train',)
 
+#: UUID of every node that was left out, and why.
+Skipped = tuple[tuple[str, str], ...]
+
+#: The word that stands for the library of the package.
+_SHIPPED = 'shipped'
+
 _CRYSTALS = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-_DATA = click.option(
-    '--data',
-    type=_CRYSTALS,
-    required=True,
-    metavar='FILE',
-    help='Crystals to learn from: one JSON object a line, plain or gzipped.',
-)
+
+
+def _data(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option that names the file of crystals.
+
+    :param required: whether the command has no other source of crystals.
+    """
+    return click.option(
+        '--data',
+        type=_CRYSTALS,
+        required=required,
+        metavar='FILE',
+        help='Crystals to learn from: one JSON object a line, plain or gzipped.',
+    )
+
+
 _VAL_HELP = 'Other crystals, to choose the best epoch on.'
 _OUTPUT = click.option(
     '--output',
@@ -42,7 +63,7 @@ def cmd_train() -> None:
 
 
 @cmd_train.command('distances')
-@_DATA
+@_data(required=True)
 @click.option('--val', type=_CRYSTALS, metavar='FILE', help=_VAL_HELP)
 @click.option('--test', type=_CRYSTALS, metavar='FILE', help='Further crystals, to be scored for the card only.')
 @click.option('--epochs', type=WholeNumber(1, 10_000), metavar='N', help='How often to go through the crystals.')
@@ -67,7 +88,7 @@ def cmd_train_distances(
 
 
 @cmd_train.command('cells')
-@_DATA
+@_data(required=True)
 @click.option('--val', type=_CRYSTALS, required=True, metavar='FILE', help=_VAL_HELP)
 @_OUTPUT
 @params.SEED
@@ -87,20 +108,114 @@ def cmd_train_cells(*, data: Path, val: Path, output: Path, seed: int) -> None:
 
 
 @cmd_train.command('templates')
-@_DATA
+@_data(required=False)
+@click.option('--group', metavar='LABEL', help='AiiDA group of structures to learn from, alone or besides a file.')
+@click.option(
+    '--extend',
+    metavar=f'FILE|{_SHIPPED}',
+    help='Add the crystals to this library, or to the one that the package carries; without it, begin a new one.',
+)
+@click.option('--source', metavar='TEXT', help='Where the crystals come from and their licence, for the card.')
 @_OUTPUT
-def cmd_train_templates(*, data: Path, output: Path) -> None:
-    """Collect the prototypes of known crystals."""
+@params.PROFILE
+@click.pass_context
+def cmd_train_templates(
+    ctx: click.Context,
+    *,
+    data: Path | None,
+    group: str | None,
+    extend: str | None,
+    source: str | None,
+    output: Path,
+    profile: str | None,
+) -> None:
+    """Collect the prototypes of known crystals.
+
+    Give the library to `predict --templates` to use it. Structures of a group that cannot be learnt from, such as
+    alloys, are left out and counted.
+    """
     from aiida_alphacrystal.cli.progress import StageProgress
     from aiida_alphacrystal.engine.progress import reporting
 
+    if data is None and group is None:
+        raise BadInput('There is nothing to learn from: give --data FILE, --group LABEL or both.')
     params.writable_directory(output)
+    stages = {} if group is None else {'group': 'Reading the group'}
+    stages |= {'templates': 'Collecting prototypes', 'likeness': 'Comparing prototypes'}
+    if extend is None:
+        stages |= {'costs': 'Learning substitution costs', 'calibration': 'Calibrating on formulas kept back'}
     with _learning('the same command starts again from the beginning'):
-        from aiida_alphacrystal.engine.reconstruct.library import build_library
+        from aiida_alphacrystal.engine.reconstruct.training import train_templates
 
-        with StageProgress({'templates': 'Collecting prototypes'}) as display, reporting(display):
-            card = build_library(data, output)
+        base, extended = _read_base(extend)
+        with StageProgress(stages) as display, reporting(display):
+            crystals, skipped, origin = _gather(data, group, profile, ctx.obj['debug'])
+        _tell_skipped(skipped, group)
+        with StageProgress(stages) as display, reporting(display):
+            stated = {} if source is None else {'source': source}
+            card = train_templates(crystals, origin | stated | extended, output, base)
     _tell(card, output)
+
+
+def _read_base(extend: str | None) -> tuple[PrototypeLibrary | None, dict[str, Any]]:
+    """Return the library to begin with and what the card says about it.
+
+    :param extend: a file, ``shipped``, or None to begin with none.
+    :raises ModelError: if it cannot be read.
+    """
+    from aiida_alphacrystal.engine.checkpoint import read
+    from aiida_alphacrystal.engine.reconstruct.library import load_library
+
+    if extend is None:
+        return None, {}
+    path = None if extend == _SHIPPED else Path(extend)
+    library = load_library(path)
+    content, _ = read(path, 'templates.safetensors')
+    name = _SHIPPED if path is None else path.name
+    return library, {'extended': {'file': name, 'sha256': hashlib.sha256(content).hexdigest()}}
+
+
+def _gather(
+    data: Path | None, group: str | None, profile: str | None, debug: bool
+) -> tuple[list[Crystal], Skipped, dict[str, Any]]:
+    """Return the crystals of a file and of a group, what was left out of the group, and what the card says about them.
+
+    :param data: file of crystals.
+    :param group: label of a group.
+    :param profile: the profile that has the group; None for the default one.
+    :param debug: whether AiiDA may log to the terminal.
+    :raises DatasetError: if the file cannot be used.
+    :raises GroupError: if the group cannot be used.
+    """
+    from aiida_alphacrystal.engine.datasets import file_sha256, read_crystals, with_spacegroup
+
+    crystals: list[Crystal] = []
+    skipped: Skipped = ()
+    source: dict[str, Any] = {}
+    if data is not None:
+        crystals.extend(with_spacegroup(read_crystals(data)))
+        source |= {'file': data.name, 'sha256': file_sha256(data)}
+    if group is not None:
+        from aiida_alphacrystal.cli.profile import load_profile
+
+        load_profile(profile, create=False, debug=debug)
+        from aiida_alphacrystal.data.crystals import crystals_from_group
+
+        found = crystals_from_group(group)
+        crystals.extend(found.crystals)
+        skipped = found.skipped
+        source |= {'group': group}
+    return crystals, skipped, source | {'crystals': len(crystals)}
+
+
+def _tell_skipped(skipped: Skipped, group: str | None) -> None:
+    """Print how many nodes of a group were left out, and one line for each reason with an example."""
+    if not skipped:
+        return
+    click.echo(f'Nodes of the group {group!r} that were skipped: {len(skipped)}', err=True)
+    examples = {reason: uuid for uuid, reason in reversed(skipped)}
+    for reason, count in collections.Counter(reason for _, reason in skipped).most_common():
+        click.echo(f'  {count} x {reason} (such as {examples[reason]})', err=True)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,21 @@ import numpy.typing as npt
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS, Formula
 from aiida_alphacrystal.engine.errors import TooManyAtomsError, UnsupportedElementError
 
-__all__ = ('ELEMENT_COLUMNS', 'element_features', 'element_table', 'featurize', 'site_features', 'supported_elements')
+__all__ = (
+    'ELEMENT_COLUMNS',
+    'MAX_Z',
+    'atomic_numbers',
+    'element_features',
+    'element_table',
+    'featurize',
+    'site_features',
+    'supported_elements',
+)
 
 FloatArray = npt.NDArray[np.float64]
+
+#: Above every atomic number in the table; the length of arrays by atomic number.
+MAX_Z = 100
 
 #: The descriptors of Table 1, in the order of the columns of every feature matrix.
 ELEMENT_COLUMNS = (
@@ -54,6 +66,11 @@ def _read_table() -> dict[str, FloatArray]:
         values.flags.writeable = False
         table[row['symbol']] = values
     return table
+
+
+def atomic_numbers() -> dict[str, int]:
+    """Return the atomic number of every supported element by its symbol."""
+    return {symbol: int(row[ELEMENT_COLUMNS.index('atomic_number')]) for symbol, row in _read_table().items()}
 
 
 def supported_elements() -> frozenset[str]:

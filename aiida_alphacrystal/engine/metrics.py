@@ -17,12 +17,21 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ('STRICT_RMS', 'expected_calibration_error', 'first_match', 'normalised_rms')
+__all__ = ('STRICT_RMS', 'expected_calibration_error', 'first_match', 'normalised_rms', 'structure_matcher')
 
 #: Below this normalised displacement a match is strict; the criterion itself is lenient.
 STRICT_RMS = 0.1
 
-_MATCHER = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
+
+def structure_matcher(primitive_cell: bool = True) -> StructureMatcher:
+    """Return a matcher with the tolerances of the criterion.
+
+    :param primitive_cell: whether it looks for the primitive cells first; it need not where they are given.
+    """
+    return StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10, primitive_cell=primitive_cell)
+
+
+_MATCHER = structure_matcher()
 
 
 def normalised_rms(predicted: Structure, truth: Structure) -> float | None:

@@ -78,8 +78,8 @@ def rank_candidates(
 ) -> tuple[RankedCandidate, ...]:
     """Rank relaxed candidates; those whose relaxation failed are left out.
 
-    By ``energy`` the score is the formation energy, as in the paper. By ``energy_and_similarity`` the substitution
-    cost of the candidate times ``settings.similarity_weight`` is added.
+    By ``energy`` the score is the formation energy, as in the paper. By ``energy_and_probability`` the cost
+    of the candidate times ``settings.probability_weight`` is added.
 
     :param costs: a-priori cost of every candidate.
     :param relaxations: relaxation of every candidate, in the same order.
@@ -119,7 +119,7 @@ def _score(
     index: int, cost: float, relaxation: Relaxation, references: Mapping[str, float], settings: RankSettings
 ) -> _Scored:
     formed = formation_energy(relaxation.energy, _counts(relaxation.structure), references)
-    penalty = settings.similarity_weight * cost if settings.method == 'energy_and_similarity' else 0.0
+    penalty = settings.probability_weight * cost if settings.method == 'energy_and_probability' else 0.0
     return _Scored(formed + penalty, index, formed, relaxation)
 
 

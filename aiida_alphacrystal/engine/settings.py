@@ -47,9 +47,11 @@ class TemplateSettings:
     """The template source of stage 4.
 
     :param max_candidates: how many distinct substituted prototypes enter the pool; 0 switches the source off.
+    :param decorations: whether prototypes of other stoichiometries are tried as well, with sites merged or split.
     """
 
     max_candidates: int = 20
+    decorations: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +94,14 @@ class RelaxSettings:
 class RankSettings:
     """Stage 6.
 
-    :param method: ``energy`` (lowest formation energy, as in the paper) or ``energy_and_similarity`` (energy plus
-        ``similarity_weight`` times the substitution cost of the candidate).
-    :param similarity_weight: energy per unit of substitution cost, in eV/atom.
+    :param method: ``energy`` (lowest formation energy, as in the paper) or ``energy_and_probability`` (energy plus
+        ``probability_weight`` times the cost of the candidate, minus the logarithm of its probability).
+    :param probability_weight: energy that a probability lower by a factor of e is worth, in eV/atom.
     :param top: how many distinct structures the ranking holds.
     """
 
-    method: str = 'energy_and_similarity'
-    similarity_weight: float = 0.1
+    method: str = 'energy_and_probability'
+    probability_weight: float = 0.015
     top: int = 10
 
 
@@ -151,7 +153,7 @@ class PredictionSettings:
         return dataclasses.asdict(self)
 
 
-_RANK_METHODS = ('energy', 'energy_and_similarity')
+_RANK_METHODS = ('energy', 'energy_and_probability')
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
     ('cells.max_hypotheses', 1, 200),
@@ -166,7 +168,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ('relax.force_tolerance', 1e-4, 10.0),
     ('relax.max_steps', 0, 10_000),
     ('relax.batch_size', 1, 1_000),
-    ('rank.similarity_weight', 0.0, 10.0),
+    ('rank.probability_weight', 0.0, 10.0),
     ('rank.top', 1, 500),
 )
 
@@ -199,6 +201,6 @@ def _convert(kind: type, value: Any, path: str) -> Any:
         return _read(kind, value, f'{path}.')
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if isinstance(value, bool) is not (kind is bool) or not isinstance(value, kind):
         raise SettingsError(f'The setting {path} is {value!r}: give a value of type {kind.__name__}.')
     return value

@@ -74,6 +74,7 @@ def test_candidates_keep_cell_order_and_seed():
                 'formula_units': 1,
                 'number_of_atoms': 5,
                 'cost': 2.5,
+                'probability': None,
                 'fitness': None,
                 'seed': 3,
             }

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+
+import aiida_alphacrystal
+from aiida_alphacrystal.engine.datasets import file_sha256
+from aiida_alphacrystal.engine.reconstruct.library import load_library
+
+from .conftest import Command
 
 CRYSTALS = (
     {'species': ['Na', 'Cl'], 'frac_coords': [[0, 0, 0], [0.5, 0.5, 0.5]], 'spacegroup': 225, 'a': 4.0, 'kind': 'fcc'},
@@ -47,6 +54,94 @@ def test_templates(cli, tmp_path):
     assert (tmp_path / 'weights' / 'templates.safetensors').exists()
 
 
+GROUPS = """
+from aiida import orm
+from pymatgen.core import Lattice, Structure
+from aiida_alphacrystal.cli.profile import load_profile
+load_profile(None, create=True)
+
+def crystal(spacegroup, a, *symbols):
+    return orm.StructureData(
+        pymatgen=Structure.from_spacegroup(spacegroup, Lattice.cubic(a), symbols, [[0] * 3, [0.5] * 3])
+    )
+
+alloy = orm.StructureData(cell=[[3, 0, 0], [0, 3, 0], [0, 0, 3]])
+alloy.append_atom(position=(0, 0, 0), symbols=['Cu', 'Au'], weights=[0.5, 0.5])
+nodes = [crystal(225, 4.0, 'Li', 'F'), crystal(221, 3.8, 'Tl', 'Cl'), alloy, orm.Int(1), orm.Int(2)]
+orm.Group('mine').store().add_nodes([node.store() for node in nodes])
+orm.Group('nothing').store()
+print(alloy.uuid, min(node.uuid for node in nodes[3:]))
+"""
+
+
+@pytest.fixture(scope='module')
+def library(tmp_path_factory):
+    """Return a command line with a group, what was left out of it, and a library made from the rest."""
+    directory = tmp_path_factory.mktemp('templates')
+    command = Command(directory)
+    made = command(script=GROUPS)
+    assert made.returncode == 0, made.stderr
+    completed = command('train', 'templates', '--group', 'mine', '--output', directory / 'mine')
+    assert completed.returncode == 0, completed.stderr
+    return command, made.stdout.split(), completed, directory / 'mine' / 'templates.safetensors'
+
+
+def test_templates_from_a_group(library):
+    _, (alloy, number), completed, path = library
+    card = json.loads(completed.stdout)
+    assert card == json.loads(path.with_name('templates.json').read_text(encoding='utf-8'))
+    assert card['data'] == {'group': 'mine', 'crystals': 2}
+    assert (card['prototypes'], card['members']) == (2, 2)
+    said = completed.stderr.splitlines()
+    first = said.index("Nodes of the group 'mine' that were skipped: 3")
+    assert said[first + 1 : first + 3] == [
+        f'  2 x no structure (Int) (such as {number})',
+        f'  1 x several elements share a site (such as {alloy})',
+    ]
+    assert said[0] == '1/5 Reading the group'
+
+
+def test_templates_added_to_a_library(library, tmp_path):
+    command, _, _, path = library
+    data = write_crystals(tmp_path / 'known.jsonl')
+    options = ('--data', data, '--group', 'mine', '--extend', path, '--source', 'made by ourselves')
+    completed = command('train', 'templates', *options, '--output', tmp_path / 'weights')
+    assert completed.returncode == 0, completed.stderr
+    card = json.loads(completed.stdout)
+    assert (card['prototypes'], card['members']) == (2, 7)
+    assert card['data'] == {
+        'file': 'known.jsonl',
+        'sha256': file_sha256(data),
+        'group': 'mine',
+        'crystals': 5,
+        'source': 'made by ourselves',
+        'extended': {'file': 'templates.safetensors', 'sha256': file_sha256(path)},
+    }
+
+
+def test_templates_added_to_those_of_the_package(cli, tmp_path):
+    data = write_crystals(tmp_path / 'known.jsonl')
+    completed = cli('train', 'templates', '--data', data, '--extend', 'shipped', '--output', tmp_path / 'weights')
+    assert completed.returncode == 0, completed.stderr
+    card = json.loads(completed.stdout)
+    shipped = Path(aiida_alphacrystal.__file__).parent / 'weights' / 'templates.safetensors'
+    assert card['data']['extended'] == {'file': 'shipped', 'sha256': file_sha256(shipped)}
+    assert card['members'] == len(load_library(shipped).member_prototypes) + 3
+    assert len(load_library(tmp_path / 'weights' / 'templates.safetensors').member_prototypes) == card['members']
+
+
+@pytest.mark.parametrize(
+    ('group', 'message'),
+    [('other', "There is no group 'other' in this profile"), ('nothing', "The group 'nothing' is empty")],
+)
+def test_bad_group(library, tmp_path, group, message):
+    completed = library[0]('train', 'templates', '--group', group, '--output', tmp_path / 'weights')
+    assert completed.returncode == 2
+    assert completed.stdout == ''
+    assert message in completed.stderr.splitlines()[-1]
+    assert not list((tmp_path / 'weights').iterdir())
+
+
 def test_distances(cli, tmp_path):
     data = write_crystals(tmp_path / 'known.jsonl')
     options = ('--data', data, '--val', data, '--epochs', 2, '--seed', 1)
@@ -57,6 +152,13 @@ def test_distances(cli, tmp_path):
     assert (tmp_path / 'weights' / 'distances.safetensors').exists()
 
 
+def test_group_without_a_profile(cli, tmp_path):
+    completed = cli('train', 'templates', '--group', 'mine', '--output', tmp_path / 'weights')
+    assert completed.returncode == 2
+    assert completed.stdout == ''
+    assert 'Error: There is no AiiDA profile yet' in completed.stderr
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -64,6 +166,9 @@ def test_distances(cli, tmp_path):
         (['cells', '--data', 'nothing.jsonl', '--val', 'nothing.jsonl', '--output', 'x'], 'does not exist'),
         (['templates', '--data', '{empty}', '--output', '/dev/null'], 'Nothing can be written'),
         (['templates', '--data', '{damaged}', '--output', 'x'], 'damaged.jsonl'),
+        (['templates', '--output', 'x'], 'give --data FILE, --group LABEL or both'),
+        (['templates', '--data', '{empty}', '--extend', 'nothing', '--output', 'x'], 'The file nothing cannot be read'),
+        (['templates', '--data', '{empty}', '--extend', '{damaged}', '--output', 'x'], 'not a whole safetensors file'),
         (['distances', '--data', '{damaged}', '--epochs', '0', '--output', 'x'], 'from 1 to 10000'),
         (['distances', '--data', '{damaged}', '--seed', '-1', '--output', 'x'], 'from 0 to'),
         (['distances', '--data', '{damaged}', '--val', '{damaged}', '--output', 'x'], 'damaged.jsonl'),

@@ -49,9 +49,9 @@ def test_lowest_formation_energy_comes_first():
     assert ranking[0].volume_per_atom == pytest.approx(5.64**3 / 8)
 
 
-def test_similarity_can_outweigh_a_small_energy_difference():
+def test_probability_can_outweigh_a_small_energy_difference():
     relaxations = [relaxed(caesium_chloride(), -3.35), relaxed(rock_salt(), -3.4)]
-    settings = RankSettings(method='energy_and_similarity', similarity_weight=0.1)
+    settings = RankSettings(method='energy_and_probability', probability_weight=0.1)
     assert [place.index for place in rank_candidates([0.0, 1.0], relaxations, REFERENCES, settings)] == [0, 1]
     assert [place.index for place in rank_candidates([0.0, 0.1], relaxations, REFERENCES, settings)] == [1, 0]
 

@@ -13,8 +13,8 @@ def test_defaults_survive_a_round_trip():
 
 
 def test_what_is_left_out_keeps_its_default():
-    settings = PredictionSettings.from_dict({'rank': {'top': 3, 'similarity_weight': 1}})
-    assert settings.rank == RankSettings(top=3, similarity_weight=1.0)
+    settings = PredictionSettings.from_dict({'rank': {'top': 3, 'probability_weight': 1}})
+    assert settings.rank == RankSettings(top=3, probability_weight=1.0)
     assert settings.relax == PredictionSettings().relax
 
 

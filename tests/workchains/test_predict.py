@@ -64,6 +64,7 @@ def test_ranking(prediction):
         'label',
         'number_of_atoms',
         'origin',
+        'probability',
         'rank',
         'score',
         'source',
@@ -276,9 +277,10 @@ def test_damaged_potential(builder):
 
 
 def test_no_candidates(run_prediction):
-    node = run_prediction('NaCl19', overrides={'genetic': {'max_candidates': 0}})
+    sources = {'templates': {'decorations': False}, 'genetic': {'max_candidates': 0}}
+    node = run_prediction('NaCl19', overrides=sources)
     assert node.exit_status == 410
-    assert 'No known prototype has the stoichiometry of NaCl19.' in node.exit_message
+    assert 'No known prototype takes the atoms of NaCl19.' in node.exit_message
     assert node.outputs.candidates['rows'] == []
     assert 'cells' in node.outputs
     assert 'distances' in node.outputs

@@ -21,8 +21,9 @@ class Candidate:
         Wyckoff assignment.
     :param spacegroup: international number of the space group it was built in.
     :param formula_units: formula units in the primitive cell.
-    :param cost: how unlikely the candidate is a priori; the substitution cost for templates, a constant for the
-        genetic source. Lower is better.
+    :param cost: how unlikely the candidate is a priori: minus the logarithm of its probability for templates, a
+        constant for the genetic source. Lower is better.
+    :param probability: that it is right where no candidate of its source before it is; None where it is not known.
     :param fitness: mean log-likelihood per atom pair of its distances under the network, where it was computed.
     :param seed: seed that drew it, None where nothing was drawn.
     """
@@ -33,5 +34,6 @@ class Candidate:
     spacegroup: int
     formula_units: int
     cost: float
+    probability: float | None = None
     fitness: float | None = None
     seed: int | None = None

@@ -1,16 +1,13 @@
 """The prototype library: which arrangements of sites the known crystals have, and which compounds have them.
 
-A prototype is a crystal whose elements have been replaced by slots and whose cell holds one cubic angstrom per atom.
-Crystals with the same space group and cell content whose partial radial distributions agree share one prototype; of
-each crystal only its prototype, the elements on the slots and the volume per atom are kept.
+Of each crystal only its prototype, the elements on the slots, the volume per atom and the energy above the hull are
+kept. Beside them stands what was learnt from which compounds share a prototype.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import itertools
-import json
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +16,28 @@ import numpy.typing as npt
 
 from aiida_alphacrystal.engine import checkpoint
 from aiida_alphacrystal.engine.errors import ModelError
-from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS, element_table
-from aiida_alphacrystal.engine.progress import report
+from aiida_alphacrystal.engine.features import atomic_numbers
+from aiida_alphacrystal.engine.reconstruct.likeness import Likenesses
+from aiida_alphacrystal.engine.reconstruct.prototypes import Prototype
+from aiida_alphacrystal.engine.reconstruct.substitution import SubstitutionCost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from aiida_alphacrystal.engine.datasets import Crystal
-
-__all__ = ('PrototypeLibrary', 'build_library', 'load_library')
+__all__ = (
+    'MAX_SLOTS',
+    'PrototypeLibrary',
+    'element_rows',
+    'load_library',
+    'pack_library',
+    'site_arrays',
+)
 
 FORMAT = 'aiida-alphacrystal templates'
-VERSION = 1
+VERSION = 2
 MAX_SLOTS = 8
-MAX_Z = 100
 
-#: Two crystals share a prototype when their radial distributions differ by less than this (cosine distance).
-_SAME_PROTOTYPE = 0.02
-_CUTOFF = 2.4
-_GRID = np.linspace(0.4, _CUTOFF, 41)
-_WIDTH = 0.06
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +52,14 @@ class PrototypeLibrary:
     :param member_prototypes: prototype of each known compound, shape (members,).
     :param member_elements: atomic number on each slot, zero padded, shape (members, MAX_SLOTS).
     :param member_volumes: volume per atom of each known compound, shape (members,), cubic angstrom.
-    :param atomic_volumes: fitted volume of each element by atomic number, shape (MAX_Z,), cubic angstrom.
-    :param substitution_costs: cost of putting the element of the column where the element of the row was, by
-        atomic number, shape (MAX_Z, MAX_Z).
+    :param member_hulls: energy above the hull of each known compound, 0 where unknown, shape (members,), eV/atom.
+    :param atomic_volumes: fitted volume of each element by atomic number, shape (100,), cubic angstrom.
+    :param alike_first: see :class:`~aiida_alphacrystal.engine.reconstruct.likeness.Likenesses`, shape (pairs,).
+    :param alike_second: likewise.
+    :param alike_orders: likewise.
+    :param substitution: parameters of the learnt cost of a substitution, by name.
+    :param calibration: coefficients of the probability of a candidate, see
+        :mod:`~aiida_alphacrystal.engine.reconstruct.calibration`.
     """
 
     spacegroups: npt.NDArray[np.int64]
@@ -66,52 +70,92 @@ class PrototypeLibrary:
     member_prototypes: npt.NDArray[np.int64]
     member_elements: npt.NDArray[np.int64]
     member_volumes: npt.NDArray[np.float64]
+    member_hulls: npt.NDArray[np.float64]
     atomic_volumes: npt.NDArray[np.float64]
-    substitution_costs: npt.NDArray[np.float64]
+    alike_first: npt.NDArray[np.int64]
+    alike_second: npt.NDArray[np.int64]
+    alike_orders: npt.NDArray[np.int64]
+    substitution: Mapping[str, npt.NDArray[np.float32]]
+    calibration: npt.NDArray[np.float64]
 
-    def slot_counts(self, prototype: int) -> npt.NDArray[np.int64]:
-        """Return how many sites of a prototype each slot has."""
-        return np.bincount(self.slots[self.offsets[prototype] : self.offsets[prototype + 1]])
+    @functools.cached_property
+    def cost(self) -> SubstitutionCost:
+        """Return the learnt cost of a substitution."""
+        return SubstitutionCost.from_arrays(self.substitution)
+
+    @property
+    def likenesses(self) -> Likenesses:
+        """Return which prototypes match."""
+        return Likenesses(self.alike_first, self.alike_second, self.alike_orders)
+
+    def prototype(self, index: int) -> Prototype:
+        """Return one prototype.
+
+        :param index: which one.
+        """
+        sites = slice(self.offsets[index], self.offsets[index + 1])
+        return Prototype(int(self.spacegroups[index]), self.lattices[index], self.slots[sites], self.frac_coords[sites])
+
+    def prototypes(self) -> tuple[Prototype, ...]:
+        """Return all prototypes."""
+        return tuple(self.prototype(index) for index in range(len(self.spacegroups)))
+
+    @functools.cached_property
+    def classes(self) -> dict[tuple[int, ...], npt.NDArray[np.int64]]:
+        """Return the prototypes of each combination of slot counts, increasing."""
+        slots = np.repeat(np.arange(len(self.spacegroups)), np.diff(self.offsets))
+        counts = np.zeros((len(self.spacegroups), MAX_SLOTS), dtype=np.int64)
+        np.add.at(counts, (slots, self.slots), 1)
+        unique, inverse = np.unique(counts, axis=0, return_inverse=True)
+        return {
+            tuple(int(count) for count in row if count): np.flatnonzero(inverse.ravel() == place)
+            for place, row in enumerate(unique)
+        }
+
+    def members_of(self, counts: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """Return the known compounds whose prototypes have these slot counts.
+
+        :param counts: a key of :attr:`classes`.
+        """
+        return self._members_by_class[counts]
+
+    @functools.cached_property
+    def _members_by_class(self) -> dict[tuple[int, ...], npt.NDArray[np.int64]]:
+        places = {counts: place for place, counts in enumerate(self.classes)}
+        owners = np.zeros(len(self.spacegroups), dtype=np.int64)
+        for counts, prototypes in self.classes.items():
+            owners[prototypes] = places[counts]
+        classes = owners[self.member_prototypes]
+        return {counts: np.flatnonzero(classes == place) for counts, place in places.items()}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Leader:
-    """The first crystal of a prototype, with its slots in order of decreasing count."""
+_SMALL: Mapping[str, type] = {
+    'spacegroups': np.uint8,
+    'slots': np.uint8,
+    'member_elements': np.uint8,
+    'member_prototypes': np.int32,
+    'member_hulls': np.float16,
+    'offsets': np.int32,
+    'alike_first': np.int32,
+    'alike_second': np.int32,
+    'alike_orders': np.uint16,
+}
+_FLOATS = ('lattices', 'frac_coords', 'member_volumes', 'member_hulls', 'atomic_volumes', 'calibration')
+_SUBSTITUTION = 'substitution.'
 
-    crystal: Crystal
-    symbols: tuple[str, ...]
 
+def pack_library(library: PrototypeLibrary) -> bytes:
+    """Return a library as the bytes of a safetensors file, in the smallest types that hold it.
 
-def build_library(data: Path, output_dir: Path) -> dict[str, Any]:
-    """Build the prototype library from a dataset file and write it with its card.
-
-    :param data: crystals, one JSON object a line.
-    :param output_dir: where ``templates.safetensors`` and ``templates.json`` are written.
-    :return: the card.
+    :param library: the library.
     """
-    from aiida_alphacrystal.engine.datasets import file_sha256, read_crystals, with_spacegroup
-
-    crystals = sorted(
-        with_spacegroup(read_crystals(data)), key=lambda crystal: (crystal.natoms, crystal.e_above_hull or 0.0)
-    )
-    crystals = [crystal for crystal in crystals if len(set(crystal.species)) <= MAX_SLOTS]
-    library = _collect(crystals)
-    card = {
-        'what': 'prototype library for the template source',
-        'command': 'aiida-alphacrystal train templates --data train.jsonl.gz --output DIR',
-        'data': {
-            'file': data.name,
-            'sha256': file_sha256(data),
-            'crystals': len(crystals),
-            'source': 'Materials Project (A. Jain et al., APL Materials 1, 011002, 2013), CC BY 4.0',
-        },
-        'prototypes': len(library.spacegroups),
-        'members': len(library.member_prototypes),
+    arrays: Arrays = {
+        field.name: getattr(library, field.name).astype(_SMALL.get(field.name, np.float32))
+        for field in dataclasses.fields(library)
+        if field.name != 'substitution'
     }
-    content = checkpoint.pack(FORMAT, VERSION, _to_arrays(library), {})
-    checkpoint.write_atomically(output_dir / 'templates.safetensors', content)
-    (output_dir / 'templates.json').write_text(json.dumps(card, indent=2) + '\n')
-    return card
+    arrays |= {_SUBSTITUTION + name: array for name, array in library.substitution.items()}
+    return checkpoint.pack(FORMAT, VERSION, arrays, {})
 
 
 def load_library(source: bytes | Path | None = None) -> PrototypeLibrary:
@@ -122,214 +166,37 @@ def load_library(source: bytes | Path | None = None) -> PrototypeLibrary:
     """
     content, where = checkpoint.read(source, 'templates.safetensors')
     arrays, _ = checkpoint.unpack(content, FORMAT, VERSION, where)
-    fields = dataclasses.fields(PrototypeLibrary)
-    missing = [field.name for field in fields if field.name not in arrays]
+    names = [field.name for field in dataclasses.fields(PrototypeLibrary) if field.name != 'substitution']
+    missing = [name for name in names if name not in arrays]
     if missing:
         raise ModelError(f'{where} lacks {missing[0]}: build it anew with aiida-alphacrystal train templates.')
-    floats = {'lattices', 'frac_coords', 'member_volumes', 'atomic_volumes', 'substitution_costs'}
-    kinds: dict[str, Any] = {
-        field.name: arrays[field.name].astype(np.float64 if field.name in floats else np.int64) for field in fields
-    }
-    return PrototypeLibrary(**kinds)
+    kinds: dict[str, Any] = {name: arrays[name].astype(np.float64 if name in _FLOATS else np.int64) for name in names}
+    learnt = {key.removeprefix(_SUBSTITUTION): arrays[key] for key in arrays if key.startswith(_SUBSTITUTION)}
+    return PrototypeLibrary(**kinds, substitution=learnt)
 
 
-def _to_arrays(library: PrototypeLibrary) -> dict[str, npt.NDArray[Any]]:
-    """Return the library in the smallest types that hold it."""
-    kinds = {
-        'spacegroups': np.uint8,
-        'slots': np.uint8,
-        'member_elements': np.uint8,
-        'member_prototypes': np.int32,
-        'offsets': np.int32,
-        'substitution_costs': np.float16,
-    }
+def site_arrays(prototypes: Sequence[Prototype]) -> dict[str, npt.NDArray[Any]]:
+    """Return the fields of a library that describe its prototypes.
+
+    :param prototypes: the prototypes.
+    """
     return {
-        field.name: getattr(library, field.name).astype(kinds.get(field.name, np.float32))
-        for field in dataclasses.fields(library)
+        'spacegroups': np.array([prototype.spacegroup for prototype in prototypes]),
+        'lattices': np.array([prototype.lattice for prototype in prototypes]),
+        'offsets': np.cumsum([0] + [len(prototype.slots) for prototype in prototypes]),
+        'slots': np.concatenate([prototype.slots for prototype in prototypes]),
+        'frac_coords': np.concatenate([prototype.frac_coords for prototype in prototypes]),
     }
 
 
-def _collect(crystals: Sequence[Crystal]) -> PrototypeLibrary:
-    """Sort crystals into prototypes and learn from which compounds share one."""
-    groups: dict[tuple[Any, ...], list[tuple[npt.NDArray[np.float64], int]]] = collections.defaultdict(list)
-    leaders: list[_Leader] = []
-    members: list[tuple[int, tuple[str, ...], float]] = []
-    for index, crystal in enumerate(crystals):
-        counts = collections.Counter(crystal.species)
-        symbols = tuple(sorted(counts, key=lambda symbol: (-counts[symbol], symbol)))
-        key = (crystal.spacegroup, tuple(counts[symbol] for symbol in symbols))
-        prototype, order = _find(crystal, symbols, counts, groups[key])
-        if prototype is None:
-            prototype = len(leaders)
-            leaders.append(_Leader(crystal, symbols))
-            groups[key].append((_fingerprint(crystal, symbols), prototype))
-        members.append((prototype, order, crystal.volume / crystal.natoms))
-        report('templates', index + 1, len(crystals))
-    return _assemble(leaders, members)
+def element_rows(elements: Iterable[Sequence[str]]) -> npt.NDArray[np.int64]:
+    """Return elements by slot as atomic numbers, zero padded, shape (members, MAX_SLOTS).
 
-
-def _find(
-    crystal: Crystal,
-    symbols: tuple[str, ...],
-    counts: collections.Counter[str],
-    known: Sequence[tuple[npt.NDArray[np.float64], int]],
-) -> tuple[int | None, tuple[str, ...]]:
-    """Return the prototype that a crystal has, if it is known, and the elements in the order of its slots."""
-    if not known:
-        return None, symbols
-    prints = np.array([fingerprint for fingerprint, _ in known])
-    best = (np.inf, -1, symbols)
-    partial = _partials(crystal, symbols)
-    for order in _orders(symbols, counts):
-        similarity = prints @ _flatten(partial, order, symbols)
-        index = int(similarity.argmax())
-        best = min(best, (1.0 - float(similarity[index]), index, order))
-    if best[0] > _SAME_PROTOTYPE:
-        return None, symbols
-    return known[best[1]][1], best[2]
-
-
-def _orders(symbols: tuple[str, ...], counts: collections.Counter[str]) -> Iterable[tuple[str, ...]]:
-    """Return every order of the elements that keeps the counts decreasing."""
-    blocks = [tuple(block) for _, block in itertools.groupby(symbols, key=lambda symbol: counts[symbol])]
-    for choice in itertools.product(*(itertools.permutations(block) for block in blocks)):
-        yield tuple(itertools.chain.from_iterable(choice))
-
-
-def _fingerprint(crystal: Crystal, symbols: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    return _flatten(_partials(crystal, symbols), symbols, symbols)
-
-
-def _partials(crystal: Crystal, symbols: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    """Return the partial radial distributions of a crystal scaled to one cubic angstrom per atom.
-
-    :return: shape (elements, elements, grid), each weighted by the inverse square of the distance.
+    :param elements: symbols of each compound in the order of the slots.
     """
-    structure = crystal.to_structure()
-    scale = (structure.volume / len(structure)) ** (-1 / 3)
-    first, second, _, distances = structure.get_neighbor_list(_CUTOFF / scale)
-    labels = np.array([symbols.index(symbol) for symbol in crystal.species])
-    scaled = distances * scale
-    weights = np.exp(-0.5 * ((scaled[:, None] - _GRID) / _WIDTH) ** 2) / scaled[:, None] ** 2
-    partial = np.zeros((len(symbols), len(symbols), len(_GRID)))
-    np.add.at(partial, (labels[first], labels[second]), weights)
-    return partial
-
-
-def _flatten(
-    partial: npt.NDArray[np.float64], order: tuple[str, ...], symbols: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
-    """Return the partial distributions with the elements in another order, as one unit vector."""
-    indices = [symbols.index(symbol) for symbol in order]
-    vector = partial[np.ix_(indices, indices)].ravel()
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12))
-
-
-def _assemble(leaders: Sequence[_Leader], members: Sequence[tuple[int, tuple[str, ...], float]]) -> PrototypeLibrary:
-    """Put prototypes and members into arrays."""
-    numbers = _atomic_numbers()
-    elements = np.zeros((len(members), MAX_SLOTS), dtype=np.int64)
-    for row, (_, order, _) in enumerate(members):
-        elements[row, : len(order)] = [numbers[symbol] for symbol in order]
-    prototypes = np.array([prototype for prototype, _, _ in members])
-    volumes = np.array([volume for _, _, volume in members])
-    slots = [[leader.symbols.index(symbol) for symbol in leader.crystal.species] for leader in leaders]
-    counts = np.array([np.bincount(row, minlength=MAX_SLOTS) for row in slots])
-    return PrototypeLibrary(
-        spacegroups=np.array([leader.crystal.spacegroup for leader in leaders]),
-        lattices=np.array([_unit_lattice(leader.crystal) for leader in leaders]),
-        offsets=np.cumsum([0] + [len(row) for row in slots]),
-        slots=np.concatenate(slots),
-        frac_coords=np.concatenate([np.asarray(leader.crystal.frac_coords) for leader in leaders]),
-        member_prototypes=prototypes,
-        member_elements=elements,
-        member_volumes=volumes,
-        atomic_volumes=_fit_volumes(elements, counts[prototypes], volumes),
-        substitution_costs=_learn_costs(prototypes, elements),
-    )
-
-
-def _unit_lattice(crystal: Crystal) -> npt.NDArray[np.float64]:
-    """Return the lattice of a crystal scaled to one cubic angstrom per atom."""
-    return np.asarray(crystal.lattice * (crystal.volume / crystal.natoms) ** (-1 / 3))
-
-
-def _atomic_numbers() -> dict[str, int]:
-    from pymatgen.core.periodic_table import Element
-
-    return {element.symbol: element.Z for element in Element if element.Z < MAX_Z}
-
-
-def _fit_volumes(
-    elements: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], volumes: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Fit a positive volume to every element so that they add up to the volumes of the compounds."""
-    from scipy.optimize import nnls
-
-    totals = counts.sum(axis=1)
-    design = np.zeros((len(elements), MAX_Z))
-    for slot in range(MAX_SLOTS):
-        design[np.arange(len(elements)), elements[:, slot]] += counts[:, slot] / totals
-    design[:, 0] = 0.0
-    # A weak pull towards the mean keeps elements that few compounds hold reasonable; relative errors are what counts.
-    ridge = 0.3
-    matrix = np.vstack([design / volumes[:, None], ridge * np.eye(MAX_Z) / volumes.mean()])
-    target = np.concatenate([np.ones(len(volumes)), np.full(MAX_Z, ridge)])
-    fitted, _ = nnls(matrix, target)
-    return np.asarray(np.maximum(fitted, 1.0))
-
-
-def _learn_costs(prototypes: npt.NDArray[np.int64], elements: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Learn what it costs to put one element where another was.
-
-    The cost is the distance of the elements in Table 1 lowered by how much more often than by chance they occupy the
-    same slot of the same prototype (the substitution statistics of G. Hautier et al., Inorg. Chem. 50, 656, 2011,
-    https://doi.org/10.1021/ic102031h, reduced to pairs).
-    """
-    together = np.zeros((MAX_Z, MAX_Z))
-    for prototype in np.unique(prototypes):
-        rows = elements[prototypes == prototype]
-        for slot in range(MAX_SLOTS):
-            occupants = np.bincount(rows[:, slot], minlength=MAX_Z).astype(np.float64)
-            occupants[0] = 0.0
-            total = occupants.sum()
-            if total > 1:
-                pairs = np.outer(occupants, occupants)
-                np.fill_diagonal(pairs, occupants * (occupants - 1))
-                together += pairs / total
-    alone = together.sum(axis=0)
-    expected = np.outer(alone, alone) / max(together.sum(), 1e-12)
-    prior = 4.0
-    log_odds = np.log((together + prior) / (expected + prior))
-    costs = _property_distance() - STATISTICS_WEIGHT * log_odds
-    np.fill_diagonal(costs, 0.0)
-    return np.asarray(np.maximum(costs, 0.0) * (1 - np.eye(MAX_Z)))
-
-
-#: How strongly the substitution statistics lower the cost; chosen on ``val``.
-STATISTICS_WEIGHT = 0.1
-
-#: Columns of Table 1 that the distance of two elements is taken from, with their weights; chosen on ``val``.
-PROPERTY_WEIGHTS = {
-    'mendeleev_number': 1.0,
-    'ionization_energy': 1.0,
-    'covalent_radius': 1.0,
-    'average_ionic_radius': 2.0,
-    'electronegativity': 1.0,
-    'group': 1.5,
-    'row': 1.0,
-}
-
-
-def _property_distance() -> npt.NDArray[np.float64]:
-    """Return the root mean square distance of every two elements in scaled properties, shape (MAX_Z, MAX_Z)."""
-    numbers = _atomic_numbers()
-    table = {numbers[symbol]: row for symbol, row in element_table().items() if symbol in numbers}
-    known = np.array(sorted(table))
-    values = np.array([table[number] for number in known])
-    columns = [ELEMENT_COLUMNS.index(name) for name in PROPERTY_WEIGHTS]
-    scaled = (values[:, columns] - values[:, columns].mean(axis=0)) / values[:, columns].std(axis=0)
-    scaled *= np.sqrt(list(PROPERTY_WEIGHTS.values()))
-    distance = np.full((MAX_Z, MAX_Z), 10.0)
-    distance[np.ix_(known, known)] = np.sqrt(((scaled[:, None] - scaled[None, :]) ** 2).mean(axis=-1))
-    return distance
+    numbers = atomic_numbers()
+    rows = list(elements)
+    table = np.zeros((len(rows), MAX_SLOTS), dtype=np.int64)
+    for row, symbols in zip(table, rows, strict=True):
+        row[: len(symbols)] = [numbers[symbol] for symbol in symbols]
+    return table

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from aiida_alphacrystal.engine.reconstruct.genetic import genetic_candidates
-from aiida_alphacrystal.engine.reconstruct.templates import is_new, substitute
+from aiida_alphacrystal.engine.reconstruct.templates import is_new, propose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,10 +50,10 @@ def reconstruct(
     :param settings: how many candidates each source gives.
     :param seed: of the search.
     """
-    candidates = list(substitute(library, formula, settings.templates, settings.max_atoms))
+    candidates = list(propose(library, formula, settings.templates, settings.max_atoms))
     reasons = []
     if not candidates and settings.templates.max_candidates > 0:
-        reasons.append(f'No known prototype has the stoichiometry of {formula.label}.')
+        reasons.append(f'No known prototype takes the atoms of {formula.label}.')
     if settings.genetic.max_candidates > 0:
         found = genetic_candidates(formula, cells, distances, settings.genetic, seed)
         candidates += [candidate for candidate in found.candidates if is_new(candidate, candidates)]

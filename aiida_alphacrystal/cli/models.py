@@ -1,0 +1,180 @@
+"""Commands that judge trained weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aiida_alphacrystal.cli.params import SEED, HelpfulGroup, WholeNumber
+from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
+
+if TYPE_CHECKING:
+    from aiida_alphacrystal.engine.datasets import Crystal
+
+__all__ = ('cmd_models',)
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_DATA = click.option(
+    '--data',
+    type=_FILE,
+    required=True,
+    metavar='FILE',
+    help='Known crystals that nothing was learnt from: one JSON object a line, plain or gzipped.',
+)
+_MAX_ATOMS = click.option(
+    '--max-atoms',
+    type=WholeNumber(1, DEFAULT_MAX_ATOMS),
+    metavar='N',
+    default=DEFAULT_MAX_ATOMS,
+    show_default=True,
+    help='Leave larger cells out.',
+)
+_LIMIT = click.option(
+    '--limit',
+    type=WholeNumber(1, 10_000_000),
+    metavar='N',
+    help='How many crystals to take, drawn at random; all by default.',
+)
+_JOBS = click.option(
+    '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
+)
+_JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')
+
+#: Groups of entries in the order of their rows.
+_GROUPS = {'le12': 'up to 12 atoms', 'le20': 'up to 20 atoms'}
+_TOPS = ('1', '5', '20')
+
+
+@click.group('models', cls=HelpfulGroup)
+def cmd_models() -> None:
+    """Judge what was learnt."""
+
+
+@cmd_models.group('evaluate', cls=HelpfulGroup)
+def cmd_evaluate() -> None:
+    """Score weights on known crystals.
+
+    The crystals must be none of those that the weights were learnt from, or the scores mean nothing.
+    """
+
+
+@cmd_evaluate.command('templates')
+@_DATA
+@click.option(
+    '--templates',
+    'weights',
+    type=_FILE,
+    metavar='FILE',
+    help='Prototypes that `train templates` wrote; by default those of the package.',
+)
+@_MAX_ATOMS
+@_LIMIT
+@SEED
+@_JOBS
+@_JSON
+def cmd_evaluate_templates(
+    *, data: Path, weights: Path | None, max_atoms: int, limit: int | None, seed: int, jobs: int | None, as_json: bool
+) -> None:
+    """Score the templates by where the known crystal stands among their candidates.
+
+    The templates are asked for the content of each cell; the crystal itself is read only to score the answer. A match
+    is that of pymatgen's StructureMatcher (ltol 0.3, stol 0.5, angle_tol 10).
+    """
+    from aiida_alphacrystal.cli.progress import StageProgress
+    from aiida_alphacrystal.cli.streams import clean_stdout
+    from aiida_alphacrystal.engine.progress import reporting
+    from aiida_alphacrystal.report.tables import print_json
+
+    stages = {'generate': 'Generating candidates', 'score': 'Comparing them with the known crystals'}
+    with clean_stdout():
+        from aiida_alphacrystal.engine.datasets import read_crystals
+        from aiida_alphacrystal.engine.reconstruct.library import load_library
+        from aiida_alphacrystal.engine.reconstruct.scoring import score_templates
+        from aiida_alphacrystal.engine.settings import TemplateSettings
+
+        library = load_library(weights)
+        crystals = _choose(read_crystals(data, max_atoms), limit, seed)
+        with StageProgress(stages) as display, reporting(display):
+            scores = score_templates(library, crystals, TemplateSettings(max_candidates=20), jobs or _usable_cores())
+    if as_json:
+        print_json(scores)
+    else:
+        _print_scores(scores, len(crystals), data.name)
+
+
+def _choose(crystals: tuple[Crystal, ...], limit: int | None, seed: int) -> tuple[Crystal, ...]:
+    """Draw so many crystals, in the order of the file."""
+    import numpy as np
+
+    if limit is None or limit >= len(crystals):
+        return crystals
+    chosen = np.random.default_rng(seed).choice(len(crystals), size=limit, replace=False)
+    return tuple(crystals[place] for place in sorted(chosen))
+
+
+def _usable_cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
+    """Print match rates as a table, with the nearest templates beside ours, and what else there is to know."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from aiida_alphacrystal.report.tables import print_facts
+
+    noun = 'crystal' if number == 1 else 'crystals'
+    title = f'{number} {noun} of {escape(name)}: how many are among the first candidates'
+    table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
+    table.add_column('crystals', no_wrap=True)
+    table.add_column('number', justify='right')
+    for source in ('', 'nearest\n'):
+        for top in _TOPS:
+            table.add_column(f'{source}top {top}', justify='right')
+    for key, text in _GROUPS.items():
+        table.add_row(text, str(scores[key]['n']), *_rates(scores[key]), *_rates(scores['nearest_template'][key]))
+        table.add_row('  strictly', '', *_rates(scores['strict'][key]))
+    new = scores['new_prototypes']
+    table.add_row('new prototypes', str(new['n']), *_rates(new))
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=100)).print(table)
+    processes = 'process' if scores['jobs'] == 1 else 'processes'
+    print_facts(
+        {
+            'nearest': 'the known crystals of the same stoichiometry with the most similar elements',
+            'strictly': 'with a root mean square displacement below 0.1 (volume per atom)^(1/3)',
+            'new prototypes': f'{_percent(new["share"])} of all, which no template of the same stoichiometry matches',
+            'calibration error': f'{_number(scores["ece"])} of first candidates, {_number(scores["ece_all"])} of all',
+            'RMS displacement': f'{_number(scores["rmse"]["1"])} of first candidates that match',
+            'time': f'{scores["seconds_per_1000"]:.1f} s per 1000 compositions on {scores["jobs"]} {processes}',
+            'without a candidate': _describe_failures(scores['failures']),
+        }
+    )
+
+
+def _rates(group: dict[str, Any]) -> list[str]:
+    return ['-' if group[top] is None else _percent(group[top]) for top in _TOPS]
+
+
+def _percent(share: float) -> str:
+    return f'{100 * share:.1f} %'
+
+
+def _number(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'
+
+
+def _describe_failures(failures: list[dict[str, str]]) -> str:
+    """Name the first few entries that got no candidate."""
+    if not failures:
+        return 'none'
+    names = ', '.join(failure['material_id'] for failure in failures[:3])
+    return f'{len(failures)}: {names}{", ..." if len(failures) > 3 else ""}'

@@ -1,0 +1,184 @@
+"""Ways to put the elements of a formula on the sites of known prototypes, and how strongly the compounds vote for each.
+
+An arrangement names a prototype and an element for each group of its sites. In the plain case the groups are the slots
+of the prototype. A decoration has other groups: two slots may hold one element, or one slot two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from aiida_alphacrystal.engine.features import atomic_numbers
+from aiida_alphacrystal.engine.reconstruct.prototypes import slot_orders
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from aiida_alphacrystal.engine.composition import Formula
+    from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
+
+__all__ = ('Arrangements', 'Wanted', 'gather_votes', 'substitutions')
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The content of the cell that is asked for, its elements in order of decreasing count.
+
+    :param symbols: the elements.
+    :param numbers: their atomic numbers, shape (elements,).
+    :param counts: atoms of each in the cell.
+    :param context: how each stands to the others, shape (elements, features).
+    :param volume: sum of the fitted atomic volumes per atom, cubic angstrom.
+    """
+
+    symbols: tuple[str, ...]
+    numbers: IntArray
+    counts: tuple[int, ...]
+    context: Tensor
+    volume: float
+
+    @classmethod
+    def of(cls, library: PrototypeLibrary, formula: Formula, units: int) -> Wanted:
+        """Return what a cell with some formula units holds.
+
+        :param library: whose learnt description of elements is used.
+        :param formula: the compound.
+        :param units: formula units in the cell.
+        """
+        pairs = sorted(zip(formula.counts, formula.elements, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        symbols = tuple(symbol for _, symbol in pairs)
+        counts = tuple(count * units for count, _ in pairs)
+        known = atomic_numbers()
+        numbers = np.array([known[symbol] for symbol in symbols])
+        with torch.no_grad():
+            context = library.cost.context(torch.from_numpy(numbers)[None], torch.tensor(counts, dtype=torch.float32))
+        volume = float(library.atomic_volumes[numbers] @ np.array(counts) / sum(counts))
+        return cls(symbols, numbers, counts, context[0], volume)
+
+    @property
+    def natoms(self) -> int:
+        """Return the number of atoms in the cell."""
+        return sum(self.counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrangements:
+    """Votes for every prototype of one class with every assignment of elements to the groups of its sites.
+
+    :param prototypes: increasing, shape (prototypes,).
+    :param assignments: element of the formula on each group, shape (assignments, groups).
+    :param votes: logarithm of the votes, shape (prototypes, assignments).
+    :param volumes: volume per atom that the votes give, shape (prototypes, assignments), cubic angstrom.
+    :param nearest: the known compound that says most, shape (prototypes, assignments).
+    """
+
+    prototypes: IntArray
+    assignments: IntArray
+    votes: FloatArray
+    volumes: FloatArray
+    nearest: IntArray
+
+
+def substitutions(
+    library: PrototypeLibrary, wanted: Wanted, excluded: npt.NDArray[np.bool_] | None = None
+) -> Arrangements | None:
+    """Weigh every prototype that has the slot counts of the cell, in every order of the elements.
+
+    :param library: the prototypes.
+    :param wanted: the cell.
+    :param excluded: known compounds that may not vote, shape (members,); none by default.
+    :return: None if no known compound has such a cell.
+    """
+    slots = range(len(wanted.counts))
+    return gather_votes(
+        library,
+        wanted,
+        counts=wanted.counts,
+        slots=np.array(slots),
+        groups=np.array(wanted.counts),
+        assignments=np.array(slot_orders(wanted.counts)),
+        excluded=excluded,
+    )
+
+
+def gather_votes(
+    library: PrototypeLibrary,
+    wanted: Wanted,
+    counts: Sequence[int],
+    slots: IntArray,
+    groups: IntArray,
+    assignments: IntArray,
+    excluded: npt.NDArray[np.bool_] | None = None,
+) -> Arrangements | None:
+    """Let the compounds of one class of prototypes vote.
+
+    :param library: the prototypes.
+    :param wanted: the cell.
+    :param counts: slot counts of the class.
+    :param slots: the slot that each group of sites belongs to, shape (groups,).
+    :param groups: sites of each group, shape (groups,).
+    :param assignments: element of the cell on each group, shape (assignments, groups).
+    :param excluded: known compounds that may not vote, shape (members,); none by default.
+    :return: None if nobody votes.
+    """
+    prototypes = library.classes.get(tuple(counts))
+    if prototypes is None:
+        return None
+    members = library.members_of(tuple(counts))
+    if excluded is not None:
+        members = members[~excluded[members]]
+    if len(members) == 0:
+        return None
+    present = library.member_elements[members, : len(counts)]
+    with torch.no_grad():
+        cost = library.cost
+        context = cost.context(torch.from_numpy(present), torch.tensor(counts, dtype=torch.float32))
+        costs = cost(
+            torch.from_numpy(present[:, slots]),
+            context[:, slots],
+            torch.from_numpy(wanted.numbers[assignments]),
+            wanted.context[assignments],
+            torch.from_numpy(groups).to(torch.float32),
+        )
+        hulls = torch.from_numpy(library.member_hulls[members]).to(torch.float32)
+        votes = cost.votes(costs, hulls).double().numpy()
+    scales = wanted.volume / (library.atomic_volumes[present] @ np.array(counts) / sum(counts))
+    volumes = library.member_volumes[members] * scales
+    return _pool(prototypes, library.member_prototypes[members], members, assignments, votes, volumes)
+
+
+def _pool(
+    prototypes: IntArray,
+    owners: IntArray,
+    members: IntArray,
+    assignments: IntArray,
+    votes: FloatArray,
+    volumes: FloatArray,
+) -> Arrangements:
+    """Add up the votes of the compounds that share a prototype."""
+    order = np.argsort(owners, kind='stable')
+    owners, members, votes, volumes = owners[order], members[order], votes[order], volumes[order]
+    voted, starts = np.unique(owners, return_index=True)
+    highest = np.maximum.reduceat(votes, starts, axis=0)
+    lengths = np.diff(np.append(starts, len(owners)))
+    weights = np.exp(votes - np.repeat(highest, lengths, axis=0))
+    total = np.add.reduceat(weights, starts, axis=0)
+    first = np.where(weights == 1.0, np.arange(len(owners))[:, None], len(owners))
+    places = np.searchsorted(prototypes, voted)
+    shape = (len(prototypes), len(assignments))
+    pooled = np.full(shape, -np.inf)
+    mean, nearest = np.ones(shape), np.zeros(shape, dtype=np.int64)
+    pooled[places] = highest + np.log(total)
+    mean[places] = np.add.reduceat(weights * volumes[:, None], starts, axis=0) / total
+    nearest[places] = members[np.minimum.reduceat(first, starts, axis=0)]
+    return Arrangements(prototypes, assignments, pooled, mean, nearest)

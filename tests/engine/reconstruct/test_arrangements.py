@@ -1,0 +1,98 @@
+"""Tests of the votes of the known compounds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aiida_alphacrystal.engine.composition import parse_formula
+from aiida_alphacrystal.engine.datasets import Crystal
+from aiida_alphacrystal.engine.reconstruct.arrangements import Wanted, gather_votes, substitutions
+from aiida_alphacrystal.engine.reconstruct.library import load_library
+from aiida_alphacrystal.engine.reconstruct.training import train_templates
+
+
+def wanted_of(library, formula, units=1):
+    return Wanted.of(library, parse_formula(formula), units)
+
+
+def test_a_cell_holds_its_elements_by_decreasing_count(library):
+    wanted = wanted_of(library, 'PbTiO3', 2)
+    assert wanted.symbols == ('O', 'Pb', 'Ti')
+    assert wanted.counts == (6, 2, 2)
+    assert wanted.natoms == 10
+    assert wanted.numbers.tolist() == [8, 82, 22]
+
+
+def test_a_known_compound_votes_most_for_its_own_prototype(library):
+    found = substitutions(library, wanted_of(library, 'NaCl'))
+    prototype, assignment = np.unravel_index(found.votes.argmax(), found.votes.shape)
+    assert library.spacegroups[found.prototypes[prototype]] == 225
+    row = library.member_elements[found.nearest[prototype, assignment]]
+    assert set(row.tolist()) == {11, 17, 0}
+    assert found.volumes[prototype, assignment] == pytest.approx(5.64**3 / 8, rel=0.1)
+
+
+def test_every_prototype_of_the_cell_is_weighed_in_every_order(library):
+    found = substitutions(library, wanted_of(library, 'KF'))
+    assert found.votes.shape == (3, 2)
+    assert np.isfinite(found.votes).all()
+    assert substitutions(library, wanted_of(library, 'PbTiO3')).votes.shape == (1, 2)
+    assert substitutions(library, wanted_of(library, 'Al2O3')) is None
+
+
+def test_votes_are_added_up_over_the_compounds_of_a_prototype(library):
+    wanted = wanted_of(library, 'KF')
+    everyone = substitutions(library, wanted)
+    members = library.members_of((1, 1))
+    alone = []
+    for member in members:
+        excluded = np.ones(len(library.member_prototypes), dtype=bool)
+        excluded[member] = False
+        alone.append(substitutions(library, wanted, excluded).votes)
+    for place in range(len(everyone.prototypes)):
+        total = np.logaddexp.reduce([votes[place] for votes in alone])
+        assert everyone.votes[place] == pytest.approx(total, abs=1e-4)
+
+
+def test_without_voters_there_is_nothing(library):
+    nobody = np.ones(len(library.member_prototypes), dtype=bool)
+    wanted = wanted_of(library, 'KF')
+    assert substitutions(library, wanted, nobody) is None
+    slots = np.array([0])
+    assert gather_votes(library, wanted, (7,), slots, np.array([7]), np.array([[0]])) is None
+
+
+def test_three_slots_of_one_site_keep_their_elements_apart(library, tmp_path):
+    """The order of these elements is no exchange of two, so that an inverted permutation would show."""
+    lattice, coords = (
+        np.array([[0, 2.5, 2.5], [2.5, 0, 2.5], [2.5, 2.5, 0]]),
+        np.array([[0.5] * 3, [0.25] * 3, [0] * 3]),
+    )
+    train_templates((Crystal('', lattice, ('Li', 'Mg', 'N'), coords, spacegroup=216),), {}, tmp_path, base=library)
+    found = substitutions(load_library(tmp_path / 'templates.safetensors'), wanted := wanted_of(library, 'NaSrAs'))
+    assert wanted.symbols == ('As', 'Na', 'Sr')
+    best = found.assignments[found.votes[0].argmax()]
+    assert [wanted.symbols[element] for element in best] == ['Na', 'Sr', 'As']
+
+
+def test_a_compound_above_the_hull_says_less(library):
+    wanted = wanted_of(library, 'KF')
+    raised = dataclasses.replace(library, member_hulls=np.full(len(library.member_hulls), 0.1))
+    difference = substitutions(raised, wanted).votes - substitutions(library, wanted).votes
+    weight = library.substitution['hull_weight'].item()
+    assert weight < 0
+    assert difference == pytest.approx(np.full((3, 2), 0.1 * weight), abs=1e-4)
+
+
+def test_compounds_in_another_order_change_nothing(library):
+    shuffled = np.random.default_rng(0).permutation(len(library.member_prototypes))
+    assert (np.diff(library.member_prototypes[shuffled]) < 0).any()
+    fields = ('member_prototypes', 'member_elements', 'member_volumes', 'member_hulls')
+    other = dataclasses.replace(library, **{name: getattr(library, name)[shuffled] for name in fields})
+    for formula in ('KF', 'PbTiO3'):
+        expected = substitutions(library, wanted_of(library, formula))
+        found = substitutions(other, wanted_of(other, formula))
+        assert found.votes == pytest.approx(expected.votes, abs=1e-5)
+        assert found.volumes == pytest.approx(expected.volumes, abs=1e-5)
+        assert shuffled[found.nearest].tolist() == expected.nearest.tolist()

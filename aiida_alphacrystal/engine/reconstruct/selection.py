@@ -48,6 +48,13 @@ _MAX_DECORATIONS = 8
 #: Substitutions further down (by votes) than this take no part in the choice.
 _MAX_ACTIVE = 150
 
+#: How much more the votes for an arrangement itself count in the choice than those for what it matches, since they are
+#: for the very crystal; chosen on ``val``.
+_OWN_VOTES = 1.0
+
+#: Of arrangements that add the same, the one with most votes of its own comes first.
+_TIE = 1e-6
+
 #: What is left of an arrangement that a candidate already matches: matching is not quite certain.
 _LEFT_OPEN = 0.03
 
@@ -157,7 +164,8 @@ def _choose(
     while len(chosen) < most:
         best: tuple[float, int, int] = (-1.0, -1, -1)
         for index, cell in enumerate(cells):
-            gains = np.where(free[index], cell.alike @ left[index] + 1e-6 * shares[index], -1.0)
+            gains = cell.alike @ left[index] + _OWN_VOTES * left[index] + _TIE * shares[index]
+            gains = np.where(free[index], gains, -1.0)
             place = int(gains.argmax()) if len(gains) else -1
             if place >= 0 and gains[place] > best[0]:
                 best = (float(gains[place]), index, place)
@@ -165,9 +173,10 @@ def _choose(
             share, proposal = waiting.pop(0)
             chosen.append(dataclasses.replace(proposal, share=share))
             continue
-        share, index, place = best
-        if index < 0 or share < 0.0:
+        gain, index, place = best
+        if index < 0 or gain < 0.0:
             break
+        share = float(cells[index].alike[place] @ left[index])
         overlaps = bool((cells[index].alike[place] & ~free[index]).any())
         free[index][place] = False
         left[index] = left[index] * np.where(cells[index].alike[place], _LEFT_OPEN, 1.0)

@@ -251,7 +251,6 @@ def _workers(library: PrototypeLibrary, settings: TemplateSettings, jobs: int) -
         return
     context = multiprocessing.get_context('spawn')
     sources: Queue[tuple[PrototypeLibrary, TemplateSettings]] = context.Queue()
-    sources.cancel_join_thread()
     for _ in range(jobs):
         sources.put((library, settings))
     executor = ProcessPoolExecutor(jobs, context, initializer=_take_source, initargs=(sources,))
@@ -261,9 +260,13 @@ def _workers(library: PrototypeLibrary, settings: TemplateSettings, jobs: int) -
         for ready in started:
             ready.result()
         yield executor
+    except BaseException:
+        sources.cancel_join_thread()  # nobody may be left to take the rest
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
         sources.close()
+        sources.join_thread()  # or the interpreter may end while the thread gives its locks back
 
 
 def _take_source(sources: Queue[tuple[PrototypeLibrary, TemplateSettings]]) -> None:

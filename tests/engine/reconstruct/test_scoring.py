@@ -2,6 +2,9 @@
 
 import os
 import signal
+import threading
+import time
+from multiprocessing.queues import Queue
 
 import numpy as np
 import pytest
@@ -88,6 +91,19 @@ def test_the_number_of_processes_changes_only_the_times(library, unseen, scores)
     }
     assert dict(os.environ) == environment
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_no_thread_outlives_the_processes(library, unseen, monkeypatch):
+    """One that does may be ended with the interpreter while it holds a lock, which Python then complains about."""
+    feed = Queue._feed
+
+    def feed_slowly(*args):
+        feed(*args)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(Queue, '_feed', staticmethod(feed_slowly))
+    score_templates(library, unseen, TemplateSettings(), jobs=2)
+    assert 'QueueFeederThread' not in {thread.name for thread in threading.enumerate()}
 
 
 def test_progress_is_reported_for_both_passes(library, unseen):

@@ -56,3 +56,35 @@ def run_prediction(aiida_profile: Any) -> Callable[..., orm.WorkChainNode]:
 def prediction(run_prediction: Callable[..., orm.WorkChainNode]) -> orm.WorkChainNode:
     """Return a finished prediction of NaCl; do not change or delete it."""
     return run_prediction('NaCl')
+
+
+@pytest.fixture
+def make_code(aiida_localhost):
+    """Return a function that makes a code for pw.x, its executable one that exists."""
+    from aiida import orm
+
+    made = []
+
+    def make(executable='/bin/true', plugin='quantumespresso.pw', with_mpi=False, computer=None):
+        code = orm.InstalledCode(
+            label='pw',
+            computer=computer or aiida_localhost,
+            filepath_executable=str(executable),
+            default_calc_job_plugin=plugin,
+            with_mpi=with_mpi,
+        ).store()
+        made.append(code)
+        return code
+
+    yield make
+    for code in made:
+        code.label = f'old {code.uuid}'
+
+
+@pytest.fixture
+def toy(entry_points: Any) -> str:
+    """Return the name of a work chain with protocols that nothing of ours knows."""
+    from tests.toy_relax import ToyRelaxWorkChain
+
+    entry_points.add(ToyRelaxWorkChain, 'aiida.workflows:test.toy')
+    return 'test.toy'

@@ -6,7 +6,18 @@ from aiida_alphacrystal.calcfunctions.featurize import featurize
 from aiida_alphacrystal.calcfunctions.predict_cells import predict_cells
 from aiida_alphacrystal.calcfunctions.predict_distances import predict_distances
 from aiida_alphacrystal.calcfunctions.rank import rank
+from aiida_alphacrystal.calcfunctions.rank_refined import rank_refined
 from aiida_alphacrystal.calcfunctions.reconstruct import reconstruct
 from aiida_alphacrystal.calcfunctions.relax import relax
+from aiida_alphacrystal.calcfunctions.to_primitive import to_primitive
 
-__all__ = ('featurize', 'predict_cells', 'predict_distances', 'rank', 'reconstruct', 'relax')
+__all__ = (
+    'featurize',
+    'predict_cells',
+    'predict_distances',
+    'rank',
+    'rank_refined',
+    'reconstruct',
+    'relax',
+    'to_primitive',
+)

@@ -11,6 +11,7 @@ from aiida import orm
 
 from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, parse_formula
 from aiida_alphacrystal.engine.distances import DistancePrediction
+from aiida_alphacrystal.engine.refinement import RefinedPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +33,10 @@ __all__ = (
     'features_to_node',
     'formula_of',
     'labels',
+    'rank_label',
     'ranking_to_node',
     'read_formula',
+    'refined_ranking_to_node',
     'relaxations_to_nodes',
     'relaxed_pool',
     'structures_from_nodes',
@@ -300,6 +303,52 @@ def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm
 
 #: What a row of the ranking takes over from the table of candidates.
 _RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost', 'probability')
+
+
+def refined_ranking_to_node(
+    places: Sequence[RefinedPlace],
+    failed: Mapping[str, Mapping[str, Any]],
+    predicted: Sequence[str],
+    ranking: orm.Dict | None,
+) -> orm.Dict:
+    """Return the ranking after a refinement as a table, with what the prediction had said.
+
+    :param places: the structures that were refined, the best first.
+    :param failed: exit status and reason of every calculation that failed, by label.
+    :param predicted: labels of all structures in the order of the prediction.
+    :param ranking: as :func:`ranking_to_node` makes it, None where there was no prediction.
+    """
+    from aiida_alphacrystal.engine.refinement import order_agreement
+
+    said = {} if ranking is None else {rank_label(row['rank']): row for row in ranking['rows']}
+    energies = {label: said[label]['formation_energy_per_atom'] for label in predicted if label in said}
+    lowest = min(energies.values(), default=None)
+    empty = dict.fromkeys(field.name for field in dataclasses.fields(RefinedPlace))
+
+    def row(label: str, values: Mapping[str, Any], exit_status: int | None, reason: str | None) -> dict[str, Any]:
+        before = {'predicted_rank': predicted.index(label) + 1, 'predicted_relative_energy': None}
+        if label in energies:
+            before |= {
+                'predicted_rank': said[label]['rank'],
+                'predicted_relative_energy': energies[label] - lowest,
+            }
+        return {**empty, **values, **before, 'label': label, 'exit_status': exit_status, 'reason': reason}
+
+    rows = [row(place.label, dataclasses.asdict(place), 0, None) for place in places]
+    lost = [label for label in predicted if label in failed]
+    rows += [row(label, {}, failed[label]['exit_status'], failed[label]['reason']) for label in lost]
+    order = [place.label for place in places]
+    best = next((label for label in predicted if label in order), None)
+    agreement = {'kendall_tau': order_agreement(predicted, order), 'same_best': best == order[0] if order else None}
+    return orm.Dict(_plain({'rows': rows, 'agreement': agreement}))
+
+
+def rank_label(rank: int) -> str:
+    """Return the label of a ranked structure, such as ``rank_01``.
+
+    :param rank: its place, from 1.
+    """
+    return f'rank_{rank:02d}'
 
 
 def labels(prefix: str, count: int, width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import ExitCode
 
 from aiida_alphacrystal.engine import errors
+from aiida_alphacrystal.refiners import errors as refiner_errors
 
 __all__ = ('EXIT_CODES', 'exit_code_for')
 
@@ -16,6 +17,10 @@ EXIT_CODES: tuple[tuple[type[errors.AlphaCrystalError], int, str], ...] = (
     (errors.SettingsError, 204, 'ERROR_INVALID_PARAMETERS'),
     (errors.ModelError, 205, 'ERROR_INVALID_MODEL'),
     (errors.PotentialError, 206, 'ERROR_INVALID_POTENTIAL'),
+    (refiner_errors.CodeError, 208, 'ERROR_INVALID_CODE'),
+    (refiner_errors.PseudopotentialError, 209, 'ERROR_MISSING_PSEUDOPOTENTIALS'),
+    (refiner_errors.FunctionalError, 210, 'ERROR_INCONSISTENT_PSEUDOPOTENTIALS'),
+    (refiner_errors.RefinerError, 207, 'ERROR_INVALID_REFINER'),
     (errors.AlphaCrystalError, 310, 'ERROR_STAGE_FAILED'),
 )
 

@@ -12,12 +12,24 @@ if TYPE_CHECKING:
 
     from aiida import orm
 
-__all__ = ('ALGORITHM_VERSIONS', 'read_settings', 'stage_parameters')
+__all__ = ('ALGORITHM_VERSIONS', 'STAGES', 'read_settings', 'stage_parameters')
 
-#: Raise the number of a stage whenever the engine gives another result for the same inputs: the cache of AiiDA sees
+#: The stages of a prediction in their order.
+STAGES = ('featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'relax', 'rank')
+
+#: Raise the number of a function whenever the engine gives another result for the same inputs: the cache of AiiDA sees
 #: the inputs of a calcfunction and its own source, not the engine behind it.
 ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
-    {'featurize': 1, 'predict_cells': 1, 'predict_distances': 1, 'reconstruct': 2, 'relax': 1, 'rank': 2}
+    {
+        'featurize': 1,
+        'predict_cells': 1,
+        'predict_distances': 1,
+        'reconstruct': 2,
+        'relax': 1,
+        'rank': 2,
+        'rank_refined': 1,
+        'to_primitive': 1,
+    }
 )
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -28,6 +40,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'reconstruct': ('max_atoms', 'templates', 'genetic'),
         'relax': ('relax',),
         'rank': ('rank',),
+        'rank_refined': (),
+        'to_primitive': (),
     }
 )
 

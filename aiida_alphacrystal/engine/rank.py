@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax import Relaxation
     from aiida_alphacrystal.engine.settings import RankSettings
 
-__all__ = ('SYMMETRY_TOLERANCE', 'RankedCandidate', 'rank_candidates', 'spacegroup_of')
+__all__ = ('SYMMETRY_TOLERANCE', 'RankedCandidate', 'rank_candidates', 'same_structure', 'spacegroup_of')
 
 #: Tolerance in A within which spglib looks for the space group, as in the training data.
 SYMMETRY_TOLERANCE = 0.1
@@ -115,6 +115,19 @@ def spacegroup_of(structure: Structure) -> tuple[int, str]:
     return (1, 'P1') if dataset is None else (int(dataset.number), str(dataset.international))
 
 
+def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
+    """Return whether two relaxed structures of one compound are the same.
+
+    :param first: one structure.
+    :param first_energy: its energy, eV/atom.
+    :param second: the other structure.
+    :param second_energy: its energy with the same method, eV/atom.
+    """
+    if abs(first_energy - second_energy) > _SAME_ENERGY:
+        return False
+    return bool(_MATCHER.fit(first, second))
+
+
 def _score(
     index: int, cost: float, relaxation: Relaxation, references: Mapping[str, float], settings: RankSettings
 ) -> _Scored:
@@ -150,9 +163,7 @@ def _simplest(group: Sequence[_Scored]) -> _Scored:
 
 def _same(first: Relaxation, second: Relaxation) -> bool:
     """Return whether two candidates have relaxed to the same structure."""
-    if abs(first.energy - second.energy) > _SAME_ENERGY:
-        return False
-    return bool(_MATCHER.fit(first.structure, second.structure))
+    return same_structure(first.structure, first.energy, second.structure, second.energy)
 
 
 def _counts(structure: Structure) -> dict[str, int]:

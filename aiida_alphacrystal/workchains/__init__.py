@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from aiida_alphacrystal.workchains.predict import PredictWorkChain
+from aiida_alphacrystal.workchains.refine import RefineWorkChain
 
-__all__ = ('PredictWorkChain',)
+__all__ = ('PredictWorkChain', 'RefineWorkChain')

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
-from aiida.engine import ExitCode, ProcessBuilder, WorkChain
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
 from plumpy import KilledError
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import EXIT_CODES, exit_code_for
-from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
+from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
 from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
+from aiida_alphacrystal.workchains.refine import RefineWorkChain, check_refinement
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
@@ -109,6 +110,17 @@ class PredictWorkChain(WorkChain):
             default=lambda: orm.Int(0),
             help='Every random draw follows from it.',
         )
+        spec.expose_inputs(
+            RefineWorkChain,
+            namespace='refine',
+            exclude=('structures', 'ranking'),
+            namespace_options={
+                'required': False,
+                'populate_defaults': False,
+                'validator': None,
+                'help': 'How the best structures are refined with DFT; they are not where nothing is given.',
+            },
+        )
         spec.inputs.validator = validate_inputs
 
         spec.outline(
@@ -120,6 +132,7 @@ class PredictWorkChain(WorkChain):
             cls.run_relax,
             cls.run_rank,
             cls.results,
+            if_(cls.should_refine)(cls.run_refine, cls.inspect_refine),
         )
 
         spec.output('ranking', valid_type=orm.Dict, help='One row per distinct structure, the best first.')
@@ -137,11 +150,14 @@ class PredictWorkChain(WorkChain):
         spec.output('candidates', valid_type=orm.Dict, help='Every candidate and where it came from.')
         spec.output('relaxations', valid_type=orm.ArrayData, help='Energy, forces, steps and fate of every candidate.')
 
+        spec.expose_outputs(RefineWorkChain, namespace='refine', namespace_options={'required': False})
+
         for _, status, label in EXIT_CODES[:-1]:
             spec.exit_code(status, label, message='{reason}')
         spec.exit_code(310, 'ERROR_STAGE_FAILED', message='The stage {stage} failed: {reason}')
         spec.exit_code(410, 'ERROR_NO_CANDIDATES', message='{reason}')
         spec.exit_code(420, 'ERROR_ALL_RELAXATIONS_FAILED', message='{reason}')
+        spec.exit_code(430, 'ERROR_REFINEMENT_FAILED', message='{reason}')
 
     @classmethod
     def get_available_protocols(cls) -> dict[str, str]:
@@ -176,6 +192,7 @@ class PredictWorkChain(WorkChain):
         potential: str | ResolvedPotential | PotentialData = DEFAULT_POTENTIAL,
         models: Mapping[str, ModelData | Path] | None = None,
         seed: int = 0,
+        refine: Mapping[str, Any] | None = None,
     ) -> ProcessBuilder:
         """Return a builder that is ready to run or submit.
 
@@ -187,6 +204,8 @@ class PredictWorkChain(WorkChain):
         :param models: weights of your own in place of those of the package, as nodes or files that
             ``aiida-alphacrystal train`` has written, by purpose: ``distances``, ``cells`` or ``templates``.
         :param seed: every random draw follows from it.
+        :param refine: how the best structures are refined with DFT, as
+            :func:`~aiida_alphacrystal.workchains.refine.refinement_inputs` makes it; they are not where it is None.
         :raises ValueError: if the protocol, an override, a setting or a purpose is unknown, or the potential or a file
             of weights cannot be used.
         """
@@ -205,6 +224,8 @@ class PredictWorkChain(WorkChain):
             if request is not None:
                 builder.potential_request = request
         builder.seed = orm.Int(seed)
+        if refine is not None:
+            builder.refine = dict(refine)
         return builder
 
     def setup(self) -> ExitCode | None:
@@ -219,9 +240,11 @@ class PredictWorkChain(WorkChain):
             convert.features_to_node(formula, settings.max_atoms)
             self._check_models()
             self._check_potential(formula.elements)
+            if self.should_refine():
+                check_refinement(self.inputs.refine, frozenset(formula.elements))
         except AlphaCrystalError as error:
             return self._exit(exit_code_for(error).status, str(error))
-        self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in calcfunctions.__all__}
+        self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in STAGES}
         return None
 
     def run_featurize(self) -> ExitCode | None:
@@ -301,7 +324,27 @@ class PredictWorkChain(WorkChain):
         ranking = self.ctx.rank['ranking']
         relaxed = self.ctx.relax['structures']
         self.out('ranking', ranking)
-        self.out('structures', {f'rank_{row["rank"]:02d}': relaxed[row['label']] for row in ranking['rows']})
+        self.out('structures', {convert.rank_label(row['rank']): relaxed[row['label']] for row in ranking['rows']})
+
+    def should_refine(self) -> bool:
+        """Return whether the best structures are to be refined with DFT."""
+        return 'refine' in self.inputs
+
+    def run_refine(self) -> ToContext:
+        """Hand the best structures to DFT."""
+        inputs = self.exposed_inputs(RefineWorkChain, namespace='refine')
+        inputs.update(structures=dict(self.outputs['structures']), ranking=self.ctx.rank['ranking'])
+        inputs.setdefault('metadata', {})['call_link_label'] = 'refine'
+        return ToContext(refinement=self.submit(RefineWorkChain, **inputs))
+
+    def inspect_refine(self) -> ExitCode | None:
+        """Attach what DFT says."""
+        refinement = self.ctx.refinement
+        self.out_many(self.exposed_outputs(refinement, RefineWorkChain, namespace='refine'))
+        if refinement.is_finished_ok:
+            return None
+        message = refinement.exit_message or 'it did not finish.'
+        return self._exit(refinement.exit_status or 430, message, 'refine')
 
     @property
     def _compound(self) -> orm.Str | orm.Dict:

@@ -14,6 +14,7 @@ from aiida.manage.caching import enable_caching
 from aiida.plugins import WorkflowFactory
 
 from aiida_alphacrystal import calcfunctions
+from aiida_alphacrystal.calcfunctions import parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.progress import reporting
@@ -350,14 +351,20 @@ def test_exit_codes():
         204: 'ERROR_INVALID_PARAMETERS',
         205: 'ERROR_INVALID_MODEL',
         206: 'ERROR_INVALID_POTENTIAL',
+        207: 'ERROR_INVALID_REFINER',
+        208: 'ERROR_INVALID_CODE',
+        209: 'ERROR_MISSING_PSEUDOPOTENTIALS',
+        210: 'ERROR_INCONSISTENT_PSEUDOPOTENTIALS',
         310: 'ERROR_STAGE_FAILED',
         410: 'ERROR_NO_CANDIDATES',
         420: 'ERROR_ALL_RELAXATIONS_FAILED',
+        430: 'ERROR_REFINEMENT_FAILED',
     }
 
 
 def test_every_stage_has_a_calcfunction():
-    assert sorted(calcfunctions.__all__) == sorted(STAGES)
+    assert list(parameters.STAGES) == STAGES
+    assert set(STAGES) < set(calcfunctions.__all__)
 
 
 def builder_with(**models):

@@ -15,9 +15,10 @@ from aiida_alphacrystal.workchains import PredictWorkChain
 
 
 def serialize(value: Any) -> Any:
-    """Return a builder as plain values, weights by what they are for."""
+    """Return a builder as plain values, weights by what they are for; namespaces that are not used are left out."""
     if isinstance(value, ProcessBuilderNamespace | dict):
-        return {key: serialize(item) for key, item in value.items() if key != 'metadata'}
+        plain = {key: serialize(item) for key, item in value.items() if key != 'metadata'}
+        return {key: item for key, item in plain.items() if item != {}}
     if isinstance(value, ModelData):
         return f'weights for {value.purpose}'
     if isinstance(value, PotentialData):

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from aiida_alphacrystal.cli import params
-from aiida_alphacrystal.cli.errors import BadInput, Failure, Interrupted, one_sentence
+from aiida_alphacrystal.cli.errors import BadInput
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
-    from aiida.orm import WorkChainNode
 
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
 __all__ = ('cmd_predict',)
-
-_STEPS = 'aiida.calculations:alphacrystal.*'
 
 
 @click.command('predict')
@@ -76,6 +70,7 @@ def cmd_predict(
     A reduced formula leaves the number of formula units in the cell open; a multiple of it, such as Al4O6, fixes the
     content of the primitive cell.
     """
+    from aiida_alphacrystal.cli.launch import run, submit, tell_submitted
     from aiida_alphacrystal.cli.profile import check_profile, load_profile, profile_option
     from aiida_alphacrystal.cli.results import check_finished, show_result
     from aiida_alphacrystal.cli.streams import clean_stdout
@@ -97,10 +92,10 @@ def cmd_predict(
         resolved = _get_potential(potential, compound)
         name = load_profile(profile, create=True, debug=debug)
         builder = _make_builder(formula, protocol, resolved, templates, seed, top)
-        node = _submit(builder) if daemon else _run(builder, cache, debug)
+        node = submit(builder) if daemon else run(builder, debug=debug, cache=cache)
     option = profile_option(name)
     if daemon:
-        _tell_submitted(node, output_format, option)
+        tell_submitted(node, {'formula': node.inputs.formula.value}, output_format, option)
         return
     check_finished(node, option)
     show_result(node, top, output_format, output, option)
@@ -142,115 +137,3 @@ def _make_builder(
     return PredictWorkChain.get_builder_from_protocol(
         formula, protocol=protocol, overrides=overrides, potential=resolved, models=models, seed=seed
     )
-
-
-def _run(builder: ProcessBuilder, cache: bool | None, debug: bool) -> WorkChainNode:
-    """Run the work chain in this process and return its node, whatever became of it.
-
-    :raises Interrupted: if the user pressed Ctrl-C.
-    """
-    from aiida.engine.utils import loop_scope
-    from aiida.manage import get_manager
-    from plumpy import KilledError
-
-    from aiida_alphacrystal.cli.progress import StageProgress
-    from aiida_alphacrystal.cli.streams import quiet_libraries
-    from aiida_alphacrystal.engine.progress import reporting
-
-    def show(stage: str, done: int, total: int) -> None:
-        # a calcfunction answers Ctrl-C only when it has finished; from its first report on, it does so at once
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        progress(stage, done, total)
-
-    runner = get_manager().create_runner(communicator=None)
-    if not debug:
-        quiet_libraries()
-    # run_get_node answers Ctrl-C only between two stages; executing the process here lets it through at once
-    with loop_scope(runner.loop), _caching(cache):
-        process = runner.instantiate_process(builder)
-        node: WorkChainNode = process.node
-        try:
-            with StageProgress() as progress, reporting(show):
-                process.execute()
-        except (KeyboardInterrupt, KilledError):
-            _abandon(node)
-    if any(child.is_killed for child in [*node.called_descendants, node]):
-        raise Interrupted(
-            f'Work chain {node.pk} keeps the stages that had finished; '
-            'run the same command with --cache to go on from there.'
-        )
-    return node
-
-
-def _abandon(node: WorkChainNode) -> None:
-    """Mark a work chain and what it was running as killed."""
-    from plumpy.process_states import ProcessState
-
-    for process in [*node.called_descendants, node]:
-        if process.is_terminated:
-            continue
-        process.set_process_state(ProcessState.KILLED)
-        process.set_process_status('Stopped by the user')
-        process.delete_checkpoint()
-        process.seal()
-
-
-@contextlib.contextmanager
-def _caching(cache: bool | None) -> Iterator[None]:
-    """Switch caching of the stages on or off, or leave it to the profile."""
-    from aiida.manage.caching import disable_caching, enable_caching
-
-    if cache is None:
-        yield
-        return
-    with enable_caching(identifier=_STEPS) if cache else disable_caching(identifier=_STEPS):
-        yield
-
-
-def _submit(builder: ProcessBuilder) -> WorkChainNode:
-    """Hand the work chain to the daemon, which is started where it does not run yet.
-
-    :raises Failure: if the daemon cannot be started or reached.
-    """
-    from aiida.engine import submit
-
-    _start_daemon()
-    try:
-        node = submit(builder)
-    except Exception as exception:
-        raise Failure(
-            f'The daemon did not take the work ({one_sentence(exception)}): see `verdi daemon status`.'
-        ) from exception
-    return cast('WorkChainNode', node)
-
-
-def _start_daemon() -> None:
-    """See that a daemon runs for the loaded profile.
-
-    :raises Failure: if it cannot be started.
-    """
-    try:
-        from aiida.engine.daemon.client import get_daemon_client
-
-        client = get_daemon_client()
-        if client.is_daemon_running:
-            return
-        click.echo('Starting the AiiDA daemon ...', err=True)
-        client.start_daemon()
-    except Exception as exception:
-        raise Failure(
-            f'The AiiDA daemon could not be started ({one_sentence(exception)}): '
-            'run `verdi daemon start`, or leave out --daemon.'
-        ) from exception
-
-
-def _tell_submitted(node: WorkChainNode, output_format: str, option: str) -> None:
-    """Print which work chain has been submitted and how to follow it."""
-    from aiida_alphacrystal.report.tables import print_json
-
-    if output_format == 'json':
-        print_json({'formula': node.inputs.formula.value, 'pk': node.pk, 'uuid': node.uuid, 'state': 'submitted'})
-        return
-    click.echo(f'Submitted work chain {node.pk}. Follow it with:')
-    click.echo(f'  verdi{option} process status {node.pk}')
-    click.echo(f'  aiida-alphacrystal show{option} {node.pk}')

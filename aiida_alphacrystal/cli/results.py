@@ -12,7 +12,7 @@ from aiida_alphacrystal.cli.errors import BadInput, Failure
 if TYPE_CHECKING:
     from aiida.orm import WorkChainNode
 
-__all__ = ('check_finished', 'describe_failure', 'show_result')
+__all__ = ('check_finished', 'describe_failure', 'show_refinement', 'show_result')
 
 
 def show_result(node: WorkChainNode, top: int | None, output_format: str, output: Path | None, option: str) -> None:
@@ -31,12 +31,37 @@ def show_result(node: WorkChainNode, top: int | None, output_format: str, output
     with clean_stdout():
         report = read_prediction(node, top)
         if output is not None:
-            paths = write_cifs(report, output)
+            paths = write_cifs(report.formula, report.candidates, output)
             click.echo(f'Wrote {len(paths)} CIF files to {output}.', err=True)
     if output_format == 'json':
         print_json(report.to_dict())
     else:
         print_prediction(report, option)
+
+
+def show_refinement(node: WorkChainNode, top: int | None, output_format: str, output: Path | None, option: str) -> None:
+    """Print the result of a finished refinement and write its structures.
+
+    :param node: the work chain.
+    :param top: how many structures to show, or None for all that were refined.
+    :param output_format: ``table`` or ``json``.
+    :param output: existing directory for CIF files, or None.
+    :param option: option that names the profile in a command, empty for the default profile.
+    """
+    from aiida_alphacrystal.cli.streams import clean_stdout
+    from aiida_alphacrystal.report.prediction import write_cifs
+    from aiida_alphacrystal.report.refinement import read_refinement
+    from aiida_alphacrystal.report.tables import print_json, print_refinement
+
+    with clean_stdout():
+        report = read_refinement(node, top)
+        if output is not None:
+            paths = write_cifs(report.formula, report.refined, output, suffix='_dft')
+            click.echo(f'Wrote {len(paths)} CIF files to {output}.', err=True)
+    if output_format == 'json':
+        print_json(report.to_dict())
+    else:
+        print_refinement(report, option)
 
 
 def check_finished(node: WorkChainNode, option: str) -> None:

@@ -17,6 +17,7 @@ from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
 from aiida_alphacrystal.cli.potential import cmd_potential
 from aiida_alphacrystal.cli.predict import cmd_predict
+from aiida_alphacrystal.cli.refine import cmd_refine
 from aiida_alphacrystal.cli.show import cmd_show
 from aiida_alphacrystal.cli.train import cmd_train
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
@@ -40,7 +41,7 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {'debug': debug}
 
 
-for _command in (cmd_predict, cmd_show, cmd_potential, cmd_train, cmd_models):
+for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models):
     cmd_root.add_command(_command)
 
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiida.orm import StructureData, WorkChainNode
 
-__all__ = ('PredictedStructure', 'PredictionReport', 'read_prediction', 'write_cifs')
+__all__ = ('PredictedStructure', 'PredictionReport', 'read_prediction', 'to_cif', 'write_cifs')
+
+
+class _Ranked(Protocol):
+    """What has a place in a ranking and can be written down."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def cif(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +99,8 @@ def read_prediction(node: WorkChainNode, top: int | None = None) -> PredictionRe
     :param node: the work chain.
     :param top: how many structures to read, or None for all that are ranked.
     """
+    from aiida_alphacrystal.calcfunctions.convert import rank_label
+
     rows = node.outputs.ranking.get_dict()['rows'][:top]
     potential = node.inputs.potential
     notice = None
@@ -97,7 +111,7 @@ def read_prediction(node: WorkChainNode, top: int | None = None) -> PredictionRe
         requested = request.value
     return PredictionReport(
         formula=_formula_of(node),
-        candidates=tuple(_read_row(row, node.outputs.structures[f'rank_{row["rank"]:02d}']) for row in rows),
+        candidates=tuple(_read_row(row, node.outputs.structures[rank_label(row['rank'])]) for row in rows),
         potential=potential.base.attributes.get('name'),
         potential_sha256=potential.base.attributes.get('sha256'),
         potential_requested=requested,
@@ -108,16 +122,18 @@ def read_prediction(node: WorkChainNode, top: int | None = None) -> PredictionRe
     )
 
 
-def write_cifs(report: PredictionReport, directory: Path) -> tuple[Path, ...]:
+def write_cifs(formula: str, structures: Iterable[_Ranked], directory: Path, suffix: str = '') -> tuple[Path, ...]:
     """Write one CIF file per structure and return their paths.
 
-    :param report: a finished prediction.
+    :param formula: the compound, with which the names of the files begin.
+    :param structures: ranked structures with their CIF.
     :param directory: an existing directory.
+    :param suffix: with which the names of the files end.
     """
     paths = []
-    for candidate in report.candidates:
-        path = directory / f'{report.formula}_rank_{candidate.rank:02d}.cif'
-        path.write_text(candidate.cif, encoding='utf-8')
+    for structure in structures:
+        path = directory / f'{formula}_rank_{structure.rank:02d}{suffix}.cif'
+        path.write_text(structure.cif, encoding='utf-8')
         paths.append(path)
     return tuple(paths)
 
@@ -148,7 +164,7 @@ def _read_row(row: dict[str, Any], structure: StructureData) -> PredictedStructu
         converged=bool(row['converged']),
         pk=int(structure.pk or 0),
         uuid=str(structure.uuid),
-        cif=_to_cif(structure),
+        cif=to_cif(structure),
     )
 
 
@@ -157,7 +173,11 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _to_cif(structure: StructureData) -> str:
+def to_cif(structure: StructureData) -> str:
+    """Return a structure as a CIF file, its cell and coordinates as they are in the node.
+
+    :param structure: the node.
+    """
     from pymatgen.io.cif import CifWriter
 
     return str(CifWriter(structure.get_pymatgen_structure(), significant_figures=8))

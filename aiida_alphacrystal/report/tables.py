@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aiida_alphacrystal.report.prediction import PredictionReport
+    from aiida_alphacrystal.report.refinement import RefinementReport
 
-__all__ = ('print_facts', 'print_json', 'print_prediction')
+__all__ = ('print_facts', 'print_json', 'print_prediction', 'print_refinement')
 
 #: Columns that a table gets where the output is no terminal, so that nothing is cut off.
 _WIDTH = 100
@@ -61,10 +62,63 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
     if report.potential_notice:
         console.print(report.potential_notice, markup=False, soft_wrap=True)
     console.print(f'Relaxed with {report.potential}, seed {report.seed}. See more with:', markup=False)
+    _print_hints(console, report.pk, option)
+
+
+def print_refinement(report: RefinementReport, option: str = '') -> None:
+    """Print the ranking of a finished refinement beside that of the prediction.
+
+    :param report: the refinement.
+    :param option: option that names the profile in a command, empty for the default profile.
+    """
+    from rich.table import Table
+
+    console = _console()
+    title = f'{report.formula}: {_count(len(report.refined), "structure")} by DFT energy, the best first'
+    table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
+    table.add_column('rank', justify='right')
+    table.add_column('was', justify='right')
+    table.add_column('space group', no_wrap=True)
+    table.add_column('atoms', justify='right')
+    table.add_column('DFT energy\n(eV/atom)', justify='right')
+    table.add_column('above best\n(meV/atom)', justify='right')
+    table.add_column('predicted\n(meV/atom)', justify='right')
+    table.add_column('volume\n(Å³/atom)', justify='right')
+    table.add_column('node', justify='right')
+    for row in report.refined:
+        table.add_row(
+            str(row.rank),
+            str(row.predicted_rank),
+            f'{row.spacegroup_symbol} ({row.spacegroup})',
+            str(row.number_of_atoms),
+            _number(row.energy_per_atom, 4),
+            _number(1000 * row.relative_energy, 1),
+            _number(None if row.predicted_relative_energy is None else 1000 * row.predicted_relative_energy, 1),
+            _number(row.volume_per_atom, 2),
+            str(row.pk),
+        )
+    console.print(table)
+    places = {row.label: row.rank for row in report.refined}
+    for row in report.refined:
+        if row.same_as is not None:
+            console.print(f'Rank {row.rank} has become the same structure as rank {places[row.same_as]}.', markup=False)
+    for lost in report.failed:
+        text = f'{lost.label} failed (exit status {lost.exit_status}): {lost.reason}'
+        console.print(text, markup=False, soft_wrap=True)
+    if report.kendall_tau is not None:
+        said = f'Agreement with the predicted order (Kendall tau): {report.kendall_tau:.2f}.'
+        console.print(said, markup=False)
+    protocol = 'its default protocol' if report.protocol is None else f'protocol {report.protocol}'
+    console.print(f'Refined by {report.refiner} with {report.code}, {protocol}. See more with:', markup=False)
+    _print_hints(console, report.pk, option)
+
+
+def _print_hints(console: Console, pk: int, option: str) -> None:
+    """Say how to see more of a work chain."""
     for command, purpose in (
-        (f'aiida-alphacrystal show{option} {report.pk}', 'this table again; or --format json, --output DIR'),
-        (f'verdi{option} process status {report.pk}', 'the steps that were taken'),
-        (f'verdi{option} node graph generate {report.pk}', 'where everything came from, as a picture'),
+        (f'aiida-alphacrystal show{option} {pk}', 'this table again; or --format json, --output DIR'),
+        (f'verdi{option} process status {pk}', 'the steps that were taken'),
+        (f'verdi{option} node graph generate {pk}', 'where everything came from, as a picture'),
     ):
         console.print(f'  {command:<42} {purpose}', markup=False, soft_wrap=True)
 

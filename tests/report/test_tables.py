@@ -84,6 +84,6 @@ def test_facts_are_aligned(capsys):
 
 
 def test_one_cif_file_per_structure(tmp_path):
-    paths = write_cifs(report(predicted(1), predicted(2)), tmp_path)
+    paths = write_cifs('NaCl', [predicted(1), predicted(2)], tmp_path)
     assert [path.name for path in paths] == ['NaCl_rank_01.cif', 'NaCl_rank_02.cif']
     assert [path.read_text() for path in paths] == ['data_1\n', 'data_2\n']

@@ -12,12 +12,18 @@ import click
 from aiida_alphacrystal.cli.errors import Failure, Interrupted, one_sentence
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from aiida.engine import ProcessBuilder
     from aiida.orm import CalcJobNode, WorkChainNode
 
 __all__ = ('run', 'submit', 'tell_submitted')
 
 _STEPS = 'aiida.calculations:alphacrystal.*'
+
+#: Where code runs that must not be interrupted, and after how many seconds to look again.
+_DATABASE = ('aiida.orm', 'aiida.storage', 'sqlalchemy')
+_SOON = 0.02
 
 
 def run(
@@ -47,7 +53,7 @@ def run(
 
     def show(stage: str, done: int, total: int) -> None:
         # a calcfunction answers Ctrl-C only when it has finished; from its first report on, it does so at once
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
         progress(stage, done, total)
 
     runner = get_manager().create_runner(communicator=None)
@@ -65,6 +71,20 @@ def run(
     if any(child.is_killed for child in [*node.called_descendants, node]):
         raise Interrupted(f'Work chain {node.pk} keeps what had finished; {go_on}.')
     return node
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, as soon as nothing is being written to the database.
+
+    In the middle of a transaction it would leave a session that cannot even take the note that the work was stopped.
+    """
+    while frame is not None:
+        if frame.f_globals.get('__name__', '').startswith(_DATABASE):
+            signal.signal(signal.SIGALRM, _interrupt)
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _abandon(node: WorkChainNode) -> None:

@@ -10,6 +10,8 @@ import click
 from aiida_alphacrystal.cli.errors import BadInput, Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiida.orm import WorkChainNode
 
 __all__ = ('check_finished', 'describe_failure', 'show_refinement', 'show_result')
@@ -31,8 +33,7 @@ def show_result(node: WorkChainNode, top: int | None, output_format: str, output
     with clean_stdout():
         report = read_prediction(node, top)
         if output is not None:
-            paths = write_cifs(report.formula, report.candidates, output)
-            click.echo(f'Wrote {len(paths)} CIF files to {output}.', err=True)
+            _tell_written(write_cifs(report.formula, report.candidates, output), output)
     if output_format == 'json':
         print_json(report.to_dict())
     else:
@@ -56,12 +57,15 @@ def show_refinement(node: WorkChainNode, top: int | None, output_format: str, ou
     with clean_stdout():
         report = read_refinement(node, top)
         if output is not None:
-            paths = write_cifs(report.formula, report.refined, output, suffix='_dft')
-            click.echo(f'Wrote {len(paths)} CIF files to {output}.', err=True)
+            _tell_written(write_cifs(report.formula, report.refined, output, suffix='_dft'), output)
     if output_format == 'json':
         print_json(report.to_dict())
     else:
         print_refinement(report, option)
+
+
+def _tell_written(paths: Sequence[Path], output: Path) -> None:
+    click.echo(f'Wrote {len(paths)} CIF files to {output}.', err=True)
 
 
 def check_finished(node: WorkChainNode, option: str) -> None:

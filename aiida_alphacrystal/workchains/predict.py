@@ -14,7 +14,7 @@ from plumpy import KilledError
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
-from aiida_alphacrystal.calcfunctions.exit_codes import EXIT_CODES, exit_code_for
+from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
@@ -152,9 +152,7 @@ class PredictWorkChain(WorkChain):
 
         spec.expose_outputs(RefineWorkChain, namespace='refine', namespace_options={'required': False})
 
-        for _, status, label in EXIT_CODES[:-1]:
-            spec.exit_code(status, label, message='{reason}')
-        spec.exit_code(310, 'ERROR_STAGE_FAILED', message='The stage {stage} failed: {reason}')
+        define_exit_codes(spec)
         spec.exit_code(410, 'ERROR_NO_CANDIDATES', message='{reason}')
         spec.exit_code(420, 'ERROR_ALL_RELAXATIONS_FAILED', message='{reason}')
         spec.exit_code(430, 'ERROR_REFINEMENT_FAILED', message='{reason}')
@@ -243,7 +241,7 @@ class PredictWorkChain(WorkChain):
             if self.should_refine():
                 check_refinement(self.inputs.refine, frozenset(formula.elements))
         except AlphaCrystalError as error:
-            return self._exit(exit_code_for(error).status, str(error))
+            return own_exit_code(self, exit_code_for(error).status, str(error))
         self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in STAGES}
         return None
 
@@ -292,7 +290,7 @@ class PredictWorkChain(WorkChain):
         if not candidates['rows']:
             reasons = ' '.join(candidates['reasons'])
             message = f'No candidate could be built for {candidates["formula"]}: choose a more thorough protocol.'
-            return self._exit(410, f'{message} {reasons}'.strip())
+            return own_exit_code(self, 410, f'{message} {reasons}'.strip())
         return None
 
     def run_relax(self) -> ExitCode | None:
@@ -305,8 +303,10 @@ class PredictWorkChain(WorkChain):
         rows = relaxations.base.attributes.get('rows')
         if all(row['energy_per_atom'] is None for row in rows):
             first = rows[0]
-            return self._exit(
-                420, f'All {len(rows)} candidates failed to relax; the first one, {first["label"]}: {first["reason"]}'
+            return own_exit_code(
+                self,
+                420,
+                f'All {len(rows)} candidates failed to relax; the first one, {first["label"]}: {first["reason"]}',
             )
         return None
 
@@ -344,7 +344,7 @@ class PredictWorkChain(WorkChain):
         if refinement.is_finished_ok:
             return None
         message = refinement.exit_message or 'it did not finish.'
-        return self._exit(refinement.exit_status or 430, message, 'refine')
+        return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
 
     @property
     def _compound(self) -> orm.Str | orm.Dict:
@@ -390,14 +390,9 @@ class PredictWorkChain(WorkChain):
             return self.exit_codes.ERROR_STAGE_FAILED.format(stage=stage, reason=repr(exception))
         if not node.is_finished_ok:
             self.report(f'The stage {stage} <{node.pk}> failed: {node.exit_message}')
-            return self._exit(node.exit_status, node.exit_message, stage)
+            return own_exit_code(self, node.exit_status, node.exit_message, stage)
         self.ctx[stage] = outputs
         return None
-
-    def _exit(self, status: int, reason: str, stage: str = 'setup') -> ExitCode:
-        """Return the exit code of this work chain for a status of its own, else that of a failed stage."""
-        known = {code.status: code for code in self.exit_codes.values()}
-        return known.get(status, self.exit_codes.ERROR_STAGE_FAILED).format(reason=reason, stage=stage)
 
 
 def _model_inputs(models: Mapping[str, ModelData | Path]) -> dict[str, ModelData]:

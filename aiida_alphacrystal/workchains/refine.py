@@ -10,7 +10,7 @@ from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, while_
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions.convert import labels, rank_label
-from aiida_alphacrystal.calcfunctions.exit_codes import EXIT_CODES, exit_code_for
+from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
 from aiida_alphacrystal.engine.progress import report as report_progress
@@ -162,9 +162,7 @@ class RefineWorkChain(WorkChain):
             'structures', valid_type=orm.StructureData, dynamic=True, help='The refined structures, rank_01 the best.'
         )
 
-        for _, status, label in EXIT_CODES[:-1]:
-            spec.exit_code(status, label, message='{reason}')
-        spec.exit_code(310, 'ERROR_STAGE_FAILED', message='The stage {stage} failed: {reason}')
+        define_exit_codes(spec)
         spec.exit_code(430, 'ERROR_REFINEMENT_FAILED', message='{reason}')
 
     @classmethod
@@ -215,7 +213,7 @@ class RefineWorkChain(WorkChain):
             for structure in structures:
                 self._build(structure)
         except AlphaCrystalError as error:
-            return self._exit(exit_code_for(error).status, str(error))
+            return own_exit_code(self, exit_code_for(error).status, str(error))
         self.ctx.chosen = chosen
         self.ctx.waiting = list(chosen)
         self.ctx.running = []
@@ -291,7 +289,7 @@ class RefineWorkChain(WorkChain):
             inputs['ranking'] = self.inputs.ranking
         outputs, node = calcfunctions.rank_refined.run_get_node(metadata={'call_link_label': 'rank_refined'}, **inputs)
         if not node.is_finished_ok:
-            return self._exit(node.exit_status, node.exit_message, 'rank_refined')
+            return own_exit_code(self, node.exit_status, node.exit_message, 'rank_refined')
         self.ctx.ranking = outputs['ranking']
         self.ctx.structures = {
             label: refiner.refined_structure(nodes, orm.load_node(self.ctx.prepared[label])).pk
@@ -310,7 +308,7 @@ class RefineWorkChain(WorkChain):
         if rows:
             return None
         reasons = ' '.join(f'{row["label"]}: {row["reason"]}' for row in self.ctx.ranking['rows'])
-        return self._exit(430, f'None of the structures could be refined. {reasons}')
+        return own_exit_code(self, 430, f'None of the structures could be refined. {reasons}')
 
     @property
     def _refiner(self) -> Refiner:
@@ -327,10 +325,6 @@ class RefineWorkChain(WorkChain):
 
     def _build(self, structure: orm.StructureData) -> ProcessBuilder:
         return self._refiner.get_builder(self.inputs.code, structure, _settings(self.inputs))
-
-    def _exit(self, status: int, reason: str, stage: str = 'setup') -> ExitCode:
-        known = {code.status: code for code in self.exit_codes.values()}
-        return known.get(status, self.exit_codes.ERROR_STAGE_FAILED).format(reason=reason, stage=stage)
 
 
 def refinement_inputs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from aiida_alphacrystal.engine.distances import DistancePrediction
 from aiida_alphacrystal.engine.refinement import RefinedPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pymatgen.core import Structure
 
@@ -32,6 +33,7 @@ __all__ = (
     'distances_to_node',
     'features_to_node',
     'formula_of',
+    'in_order',
     'labels',
     'rank_label',
     'ranking_to_node',
@@ -341,6 +343,19 @@ def refined_ranking_to_node(
     best = next((label for label in predicted if label in order), None)
     agreement = {'kendall_tau': order_agreement(predicted, order), 'same_best': best == order[0] if order else None}
     return orm.Dict(_plain({'rows': rows, 'agreement': agreement}))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return labels in the order of the numbers in them, so that ``rank_100`` comes after ``rank_99``.
+
+    :param names: labels, in any order.
+    """
+
+    def numbers_and_text(name: str) -> list[str | int]:
+        parts = re.split(r'([0-9]+)', name)  # text and numbers take turns
+        return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+    return sorted(names, key=numbers_and_text)
 
 
 def rank_label(rank: int) -> str:

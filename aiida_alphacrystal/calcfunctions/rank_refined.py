@@ -44,4 +44,4 @@ def rank_refined(
         except AlphaCrystalError as error:
             failed[label] = {'exit_status': 0, 'reason': str(error)}
     places = rank_places(convert.structures_from_nodes(predicted), refined)
-    return {'ranking': convert.refined_ranking_to_node(places, failed, sorted(predicted), ranking)}
+    return {'ranking': convert.refined_ranking_to_node(places, failed, convert.in_order(predicted), ranking)}

@@ -9,7 +9,7 @@ from aiida import orm
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, while_
 
 from aiida_alphacrystal import calcfunctions
-from aiida_alphacrystal.calcfunctions.convert import labels, rank_label
+from aiida_alphacrystal.calcfunctions.convert import in_order, labels, rank_label
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
@@ -83,7 +83,7 @@ class RefineWorkChain(WorkChain):
             'structures',
             valid_type=orm.StructureData,
             dynamic=True,
-            help='The structures by labels that sort as they were ranked, such as rank_01.',
+            help='The structures by labels whose numbers say how they were ranked, such as rank_01.',
         )
         spec.input(
             'ranking',
@@ -205,7 +205,7 @@ class RefineWorkChain(WorkChain):
 
     def setup(self) -> ExitCode | None:
         """Check everything before anything is submitted."""
-        chosen = sorted(self.inputs.structures)[: self.inputs.top.value]
+        chosen = in_order(self.inputs.structures)[: self.inputs.top.value]
         structures = [self.inputs.structures[label] for label in chosen]
         elements = frozenset(symbol for structure in structures for symbol in structure.get_symbols_set())
         try:

@@ -30,6 +30,12 @@ def test_read_formula(node, formula):
     assert convert.read_formula(node(), 20) == formula
 
 
+def test_labels_in_the_order_of_their_numbers():
+    names = ['rank_01', 'rank_09', 'rank_10', 'rank_99', 'rank_100', 'rank_101']
+    assert convert.in_order(reversed(names)) == names
+    assert convert.in_order(['b', 'a2', 'a10', '3', 'a', 'a²']) == ['3', 'a', 'a2', 'a10', 'a²', 'b']
+
+
 @pytest.mark.parametrize('formula', [SRTIO3, parse_formula('Al4O6')])
 def test_features_round_trip(formula):
     assert convert.formula_of(convert.features_to_node(formula, 20).store()) == formula

@@ -84,6 +84,12 @@ def test_top(refine, structures):
     assert list(rows_of(refine(structures, top=2))) == ['structure_02', 'structure_01']
 
 
+def test_the_first_are_those_with_the_smallest_numbers(refine, structures):
+    named = dict(zip(('rank_100', 'rank_20', 'rank_03'), structures, strict=True))
+    rows = rows_of(refine(named, top=2))
+    assert {label: row['predicted_rank'] for label, row in rows.items()} == {'rank_03': 1, 'rank_20': 2}
+
+
 def test_primitive_cells_are_refined(refine):
     conventional = orm.StructureData(ase=bulk('Cu', 'fcc', a=3.6, cubic=True))
     reduced, whole = (refine([conventional], symmetry_tolerance=tolerance) for tolerance in (0.02, 0.0))

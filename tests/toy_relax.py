@@ -56,6 +56,9 @@ class ToyRelaxWorkChain(WorkChain):
 
 
 class ToyRefiner(ProtocolRefiner):
-    """A refiner of another package, for a work chain with an entry point of its own."""
+    """A refiner of another package, with an error in it."""
 
     process_class = ToyRelaxWorkChain
+
+    def get_builder(self, code, structure, settings):
+        raise ZeroDivisionError('unforeseen')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
 from aiida_alphacrystal.engine.progress import report as report_progress
-from aiida_alphacrystal.refiners import DEFAULT_REFINER, RefinerSettings, get_refiner
+from aiida_alphacrystal.refiners import DEFAULT_REFINER, CodeError, RefinerError, RefinerSettings, get_refiner
 from aiida_alphacrystal.refiners.reuse import find_finished
 
 if TYPE_CHECKING:
@@ -324,7 +325,14 @@ class RefineWorkChain(WorkChain):
         return 1 if computer is None or computer.scheduler_type == 'core.direct' else len(self.ctx.chosen)
 
     def _build(self, structure: orm.StructureData) -> ProcessBuilder:
-        return self._refiner.get_builder(self.inputs.code, structure, _settings(self.inputs))
+        refiner = self._refiner
+        try:
+            return refiner.get_builder(self.inputs.code, structure, _settings(self.inputs))
+        except AlphaCrystalError:
+            raise
+        except Exception as error:  # the adapter may come from anywhere
+            self.report(f'The refiner {refiner.name} stopped unexpectedly:\n{traceback.format_exc()}')
+            raise RefinerError(f'The refiner {refiner.name!r} cannot build its work chain: {error!r}.') from error
 
 
 def refinement_inputs(
@@ -385,8 +393,6 @@ def _load_code(label: str) -> orm.AbstractCode:
     :raises CodeError: if there is none, or several.
     """
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
-
-    from aiida_alphacrystal.refiners import CodeError
 
     try:
         return orm.load_code(label)

@@ -14,6 +14,7 @@ from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.refiners import CodeError, PseudopotentialError, RefinerError
 from aiida_alphacrystal.workchains import RefineWorkChain
 from aiida_alphacrystal.workchains.refine import refinement_inputs
+from tests.toy_relax import ToyRefiner
 
 
 def copper(kind, **options):
@@ -189,6 +190,13 @@ def test_a_code_that_was_deleted_since(refine, structures, make_code, tmp_path):
 )
 def test_nothing_is_submitted_where_something_is_missing(refine, structures, inputs, status, sentence):
     check_refused(refine(structures, **inputs), status, sentence)
+
+
+def test_a_refiner_that_stops_unexpectedly(refine, structures, entry_points):
+    entry_points.add(ToyRefiner, 'aiida_alphacrystal.refiners:broken')
+    check_refused(
+        refine(structures, refiner='broken'), 207, "cannot build its work chain: ZeroDivisionError('unforeseen')"
+    )
 
 
 @pytest.mark.parametrize(

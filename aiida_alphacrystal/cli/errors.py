@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from aiida_alphacrystal.engine.errors import one_sentence
+
 __all__ = ('EXIT_BAD_INPUT', 'EXIT_FAILURE', 'EXIT_INTERRUPTED', 'BadInput', 'Failure', 'Interrupted', 'one_sentence')
 
 EXIT_FAILURE = 1
@@ -27,12 +29,3 @@ class Interrupted(click.ClickException):
     """The user stopped a computation with Ctrl-C."""
 
     exit_code = EXIT_INTERRUPTED
-
-
-def one_sentence(exception: BaseException) -> str:
-    """Return the message of an exception on one line, without its final full stop.
-
-    :param exception: any exception; its class stands in for an empty message.
-    """
-    text = ' '.join(str(exception).split()).rstrip('.')
-    return text or type(exception).__name__

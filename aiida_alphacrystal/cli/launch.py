@@ -31,7 +31,7 @@ def run(
     *,
     debug: bool,
     cache: bool | None = None,
-    stages: Mapping[str, str] | None = None,
+    stages: dict[str, str] | None = None,
     go_on: str = 'run the same command with --cache to go on from there',
 ) -> WorkChainNode:
     """Run a work chain in this process and return its node, whatever became of it.
@@ -64,7 +64,7 @@ def run(
         process = runner.instantiate_process(builder)
         node: WorkChainNode = process.node
         try:
-            with StageProgress(None if stages is None else dict(stages)) as progress, reporting(show):
+            with StageProgress(stages) as progress, reporting(show):
                 process.execute()
         except (KeyboardInterrupt, KilledError):
             _abandon(node)

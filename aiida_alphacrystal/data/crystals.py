@@ -6,7 +6,6 @@ import dataclasses
 import math
 from typing import Any
 
-import spglib
 from aiida import orm
 from pymatgen.core import Structure
 
@@ -15,7 +14,7 @@ from aiida_alphacrystal.engine.datasets import Crystal
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.features import supported_elements
 from aiida_alphacrystal.engine.progress import report
-from aiida_alphacrystal.engine.rank import SYMMETRY_TOLERANCE, spacegroup_of
+from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE, spacegroup_of, standard_primitive
 
 __all__ = ('GroupCrystals', 'GroupError', 'crystals_from_group')
 
@@ -136,12 +135,10 @@ def _standard_primitive(structure: Structure) -> Structure:
 
     :raises _UnusableError: if spglib finds no symmetry.
     """
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    standard = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY_TOLERANCE)
+    standard = standard_primitive(structure, SYMMETRY_TOLERANCE)
     if standard is None:
         raise _UnusableError('no symmetry can be found, as where atoms overlap')
-    return Structure(standard[0], list(standard[2]), standard[1])
+    return standard
 
 
 def _energy(node: orm.StructureData, key: str) -> float | None:

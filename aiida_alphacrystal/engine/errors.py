@@ -14,6 +14,7 @@ __all__ = (
     'SettingsError',
     'TooManyAtomsError',
     'UnsupportedElementError',
+    'one_sentence',
 )
 
 
@@ -43,3 +44,12 @@ class ModelError(AlphaCrystalError):
 
 class PotentialError(AlphaCrystalError):
     """A potential is missing, damaged or fails its self-test."""
+
+
+def one_sentence(exception: BaseException) -> str:
+    """Return the message of an exception on one line, without its final full stop.
+
+    :param exception: any exception; its class stands in for an empty message.
+    """
+    text = ' '.join(str(exception).split()).rstrip('.')
+    return text or type(exception).__name__

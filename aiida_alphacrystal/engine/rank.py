@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from aiida_alphacrystal.engine.relax import formation_energy
+from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax import Relaxation
     from aiida_alphacrystal.engine.settings import RankSettings
 
-__all__ = ('SYMMETRY_TOLERANCE', 'RankedCandidate', 'rank_candidates', 'same_structure', 'spacegroup_of')
-
-#: Tolerance in A within which spglib looks for the space group, as in the training data.
-SYMMETRY_TOLERANCE = 0.1
+__all__ = ('RankedCandidate', 'rank_candidates', 'same_structure')
 
 #: Relaxed structures this alike are one; tighter than the criterion by which a prediction counts as right.
 _MATCHER = StructureMatcher(ltol=0.2, stol=0.2, angle_tol=5)
@@ -100,19 +98,6 @@ def rank_candidates(
         else:
             twins.append(entry)
     return tuple(_place(rank, group) for rank, group in enumerate(groups[: settings.top], start=1))
-
-
-def spacegroup_of(structure: Structure) -> tuple[int, str]:
-    """Return number and symbol of the space group within ``SYMMETRY_TOLERANCE``.
-
-    :param structure: the crystal.
-    """
-    import spglib
-
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    dataset = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE)
-    return (1, 'P1') if dataset is None else (int(dataset.number), str(dataset.international))
 
 
 def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:

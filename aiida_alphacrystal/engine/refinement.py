@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from pymatgen.core import Structure
-from pymatgen.core.periodic_table import Element
-
 from aiida_alphacrystal.engine.metrics import normalised_rms
-from aiida_alphacrystal.engine.rank import same_structure, spacegroup_of
+from aiida_alphacrystal.engine.rank import same_structure
+from aiida_alphacrystal.engine.symmetry import spacegroup_of, standard_primitive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pymatgen.core import Structure
 
 __all__ = ('Refined', 'RefinedPlace', 'order_agreement', 'rank_refined', 'symmetric_primitive')
 
@@ -75,19 +75,8 @@ def symmetric_primitive(structure: Structure, tolerance: float) -> Structure:
     :param tolerance: how far atoms may be from where the symmetry puts them, A.
     :return: the crystal itself where spglib finds no cell.
     """
-    import spglib
-
-    cell = (
-        structure.lattice.matrix.tolist(),
-        structure.frac_coords.tolist(),
-        [site.specie.Z for site in structure],
-    )
-    found = spglib.standardize_cell(cell, to_primitive=True, symprec=tolerance)
-    if found is None:
-        return structure
-    lattice, positions, numbers = found
-    symbols = [Element.from_Z(int(number)).symbol for number in numbers]
-    return Structure(lattice, symbols, positions).get_sorted_structure(key=lambda site: site.specie.Z)
+    reduced = standard_primitive(structure, tolerance)
+    return structure if reduced is None else reduced.get_sorted_structure(key=lambda site: site.specie.Z)
 
 
 def rank_refined(predicted: Mapping[str, Structure], refined: Mapping[str, Refined]) -> tuple[RefinedPlace, ...]:

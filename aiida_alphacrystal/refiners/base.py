@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiida import orm
 from aiida.common.exceptions import EntryPointError, NotExistent, ValidationError
 
-from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
+from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError, one_sentence
 from aiida_alphacrystal.engine.refinement import Refined
 from aiida_alphacrystal.refiners.errors import CodeError, RefinerError
 
@@ -158,8 +158,9 @@ class ProtocolRefiner(Refiner):
         except AlphaCrystalError:
             raise
         except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+            reason = f'{type(error).__name__}: {one_sentence(error)}'
             raise SettingsError(
-                f'The work chain {self.name} does not take the settings ({type(error).__name__}: {_one_line(error)}): '
+                f'The work chain {self.name} does not take the settings ({reason}): '
                 'change the protocol or the overrides.'
             ) from error
 
@@ -180,7 +181,8 @@ class ProtocolRefiner(Refiner):
     def _keywords(self, code: orm.AbstractCode, settings: RefinerSettings) -> dict[str, Any]:
         """Return what the builder is given besides code, structure and protocol."""
         keywords: dict[str, Any] = {'overrides': dict(settings.overrides)}
-        options = default_options(code) | dict(settings.options)
+        mpi = {} if code.with_mpi is None else {'withmpi': code.with_mpi}  # as the code was set up
+        options = mpi | dict(settings.options)
         return keywords | ({'options': options} if options else {})
 
     def _check_protocol(self, protocol: str | None) -> None:
@@ -226,7 +228,7 @@ class ProtocolRefiner(Refiner):
             ) from error
         except Exception as error:
             raise CodeError(
-                f'The computer {computer.label!r} of the code {name} cannot be reached ({_one_line(error)}): '
+                f'The computer {computer.label!r} of the code {name} cannot be reached ({one_sentence(error)}): '
                 f'run `verdi computer test {computer.label}`.'
             ) from error
 
@@ -247,25 +249,13 @@ def get_refiner(name: str) -> Refiner:
             refiner = found.load()(name)
         except Exception as error:
             raise RefinerError(
-                f'The refiner {name!r} cannot be loaded from {found.value} ({_one_line(error)}): install it anew.'
+                f'The refiner {name!r} cannot be loaded from {found.value} ({one_sentence(error)}): install it anew.'
             ) from error
     _ = refiner.process_class  # its plugin may be missing
     return refiner
-
-
-def default_options(code: orm.AbstractCode) -> dict[str, Any]:
-    """Return the options that follow from how a code was set up.
-
-    :param code: the code that is to be run.
-    """
-    return {} if code.with_mpi is None else {'withmpi': code.with_mpi}
 
 
 def _takes(function: Any, name: str) -> bool:
     """Return whether a function has a parameter of a name, or takes any."""
     parameters = inspect.signature(function).parameters
     return name in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-
-
-def _one_line(error: BaseException) -> str:
-    return ' '.join(str(error).split()).rstrip('.')

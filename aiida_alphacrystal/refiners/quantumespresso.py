@@ -5,7 +5,6 @@ P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901, 2017, https://doi.org
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -110,6 +109,7 @@ def _split(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     :raises SettingsError: if one is unknown.
     """
     from aiida_quantumespresso.common.types import ElectronicType, RelaxType, SpinType
+    from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 
     kinds: dict[str, type[Enum]] = {
         'electronic_type': ElectronicType,
@@ -124,7 +124,7 @@ def _split(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
             raise SettingsError(f'The override {key} is {value!r}: give a dictionary.')
         if key in _COMMON:
             for step in _STEPS:
-                native[step] = _merge(native[step], {key: value})
+                native[step] = recursive_merge(native[step], {key: value})
         elif key in kinds:
             own[key] = _member(kinds[key], key, value)
         elif key == 'initial_magnetic_moments':
@@ -133,19 +133,10 @@ def _split(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
             raise SettingsError(f'Unknown override {key}: the keys are {", ".join(known)}.')
     for key in _OWN:
         if key in _STEPS:
-            native[key] = _merge(native[key], overrides.get(key, {}))
+            native[key] = recursive_merge(native[key], overrides.get(key, {}))
         elif key in overrides:
             native[key] = overrides[key]
     return native, own
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested dictionaries in which single values have been replaced."""
-    merged = copy.deepcopy(dict(base))
-    for key, value in changes.items():
-        nested = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(merged[key], value) if nested else copy.deepcopy(value)
-    return merged
 
 
 def _member(kind: type[Enum], key: str, value: Any) -> Enum:

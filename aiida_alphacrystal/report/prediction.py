@@ -130,9 +130,11 @@ def write_cifs(formula: str, structures: Iterable[_Ranked], directory: Path, suf
     :param directory: an existing directory.
     :param suffix: with which the names of the files end.
     """
+    from aiida_alphacrystal.calcfunctions.convert import rank_label
+
     paths = []
     for structure in structures:
-        path = directory / f'{formula}_rank_{structure.rank:02d}{suffix}.cif'
+        path = directory / f'{formula}_{rank_label(structure.rank)}{suffix}.cif'
         path.write_text(structure.cif, encoding='utf-8')
         paths.append(path)
     return tuple(paths)

@@ -63,6 +63,15 @@ def test_help(used_cli):
         assert option in completed.stdout
 
 
+def test_defaults_are_those_of_the_work_chain():
+    from aiida_alphacrystal.cli.refine import cmd_refine
+    from aiida_alphacrystal.refiners import DEFAULT_REFINER
+    from aiida_alphacrystal.workchains.refine import DEFAULT_TOP
+
+    defaults = {option.name: option.default for option in cmd_refine.params}
+    assert (defaults['refiner'], defaults['top'], defaults['reuse']) == (DEFAULT_REFINER, DEFAULT_TOP, True)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

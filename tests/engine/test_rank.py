@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.rank import rank_candidates, spacegroup_of
+from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.relax import Relaxation
 from aiida_alphacrystal.engine.settings import RankSettings
 
@@ -78,10 +78,3 @@ def test_length_of_the_ranking():
     relaxations = [relaxed(caesium_chloride(3.0 + 0.3 * step), -3.0 - 0.1 * step) for step in range(4)]
     settings = RankSettings(method='energy', top=2)
     assert [place.index for place in rank_candidates([0.0] * 4, relaxations, REFERENCES, settings)] == [3, 2]
-
-
-def test_space_group_within_the_tolerance_of_the_training_data():
-    structure = rock_salt()
-    structure.perturb(0.01, seed=1)
-    assert spacegroup_of(structure) == (225, 'Fm-3m')
-    assert spacegroup_of(caesium_chloride()) == (221, 'Pm-3m')

@@ -175,6 +175,6 @@ def _origin(library: PrototypeLibrary, proposal: Proposal) -> str:
 
 
 def _spacegroup(structure: Structure) -> int:
-    from aiida_alphacrystal.engine.rank import spacegroup_of
+    from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
     return spacegroup_of(structure)[0]

@@ -1,0 +1,50 @@
+"""The symmetry of a crystal, found by spglib.
+
+A. Togo, K. Shinohara, I. Tanaka, Sci. Technol. Adv. Mater. Meth. 4, 2384822, 2024,
+https://doi.org/10.1080/27660400.2024.2384822.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import spglib
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+__all__ = ('SYMMETRY_TOLERANCE', 'spacegroup_of', 'standard_primitive')
+
+#: Tolerance in A within which the space group is looked for, as in the training data.
+SYMMETRY_TOLERANCE = 0.1
+
+
+def spacegroup_of(structure: Structure) -> tuple[int, str]:
+    """Return number and symbol of the space group within ``SYMMETRY_TOLERANCE``.
+
+    :param structure: the crystal.
+    """
+    dataset = spglib.get_symmetry_dataset(_cell(structure), symprec=SYMMETRY_TOLERANCE)
+    return (1, 'P1') if dataset is None else (int(dataset.number), str(dataset.international))
+
+
+def standard_primitive(structure: Structure, tolerance: float) -> Structure | None:
+    """Return the standard primitive cell with the exact symmetry that a crystal has within a tolerance.
+
+    :param structure: the crystal.
+    :param tolerance: how far atoms may be from where the symmetry puts them, A.
+    :return: None where spglib finds no symmetry.
+    """
+    from pymatgen.core import Element, Structure
+
+    standard = spglib.standardize_cell(_cell(structure), to_primitive=True, symprec=tolerance)
+    if standard is None:
+        return None
+    lattice, positions, numbers = standard
+    return Structure(lattice, [Element.from_Z(int(number)) for number in numbers], positions)
+
+
+def _cell(structure: Structure) -> tuple[list[list[float]], list[list[float]], list[int]]:
+    """Return a crystal as spglib takes it."""
+    numbers = [site.specie.Z for site in structure]
+    return structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiida_alphacrystal.calcfunctions.compare import compare
 from aiida_alphacrystal.calcfunctions.featurize import featurize
 from aiida_alphacrystal.calcfunctions.predict_cells import predict_cells
 from aiida_alphacrystal.calcfunctions.predict_distances import predict_distances
@@ -12,6 +13,7 @@ from aiida_alphacrystal.calcfunctions.relax import relax
 from aiida_alphacrystal.calcfunctions.to_primitive import to_primitive
 
 __all__ = (
+    'compare',
     'featurize',
     'predict_cells',
     'predict_distances',

@@ -29,6 +29,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'rank': 2,
         'rank_refined': 1,
         'to_primitive': 1,
+        'compare': 1,
     }
 )
 
@@ -42,6 +43,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'rank': ('rank',),
         'rank_refined': (),
         'to_primitive': (),
+        'compare': (),
     }
 )
 

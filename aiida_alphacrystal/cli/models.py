@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from aiida_alphacrystal.cli.params import SEED, HelpfulGroup, WholeNumber
+from aiida_alphacrystal.cli.params import JOBS, JSON, LIMIT, SEED, HelpfulGroup, WholeNumber, usable_cores
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
-
-if TYPE_CHECKING:
-    from aiida_alphacrystal.engine.datasets import Crystal
 
 __all__ = ('cmd_models',)
 
@@ -32,17 +28,6 @@ _MAX_ATOMS = click.option(
     show_default=True,
     help='Leave larger cells out.',
 )
-_LIMIT = click.option(
-    '--limit',
-    type=WholeNumber(1, 10_000_000),
-    metavar='N',
-    help='How many crystals to take, drawn at random; all by default.',
-)
-_JOBS = click.option(
-    '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
-)
-_JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')
-
 #: Groups of entries in the order of their rows.
 _GROUPS = {'le12': 'up to 12 atoms', 'le20': 'up to 20 atoms'}
 _TOPS = ('1', '5', '20')
@@ -71,10 +56,10 @@ def cmd_evaluate() -> None:
     help='Prototypes that `train templates` wrote; by default those of the package.',
 )
 @_MAX_ATOMS
-@_LIMIT
+@LIMIT
 @SEED
-@_JOBS
-@_JSON
+@JOBS
+@JSON
 def cmd_evaluate_templates(
     *, data: Path, weights: Path | None, max_atoms: int, limit: int | None, seed: int, jobs: int | None, as_json: bool
 ) -> None:
@@ -90,46 +75,27 @@ def cmd_evaluate_templates(
 
     stages = {'generate': 'Generating candidates', 'score': 'Comparing them with the known crystals'}
     with clean_stdout():
-        from aiida_alphacrystal.engine.datasets import read_crystals
+        from aiida_alphacrystal.engine.datasets import draw_crystals, read_crystals
         from aiida_alphacrystal.engine.reconstruct.library import load_library
         from aiida_alphacrystal.engine.reconstruct.scoring import score_templates
         from aiida_alphacrystal.engine.settings import TemplateSettings
 
         library = load_library(weights)
-        crystals = _choose(read_crystals(data, max_atoms), limit, seed)
+        crystals = draw_crystals(read_crystals(data, max_atoms), limit, seed)
         with StageProgress(stages) as display, reporting(display):
-            scores = score_templates(library, crystals, TemplateSettings(max_candidates=20), jobs or _usable_cores())
+            scores = score_templates(library, crystals, TemplateSettings(max_candidates=20), jobs or usable_cores())
     if as_json:
         print_json(scores)
     else:
         _print_scores(scores, len(crystals), data.name)
 
 
-def _choose(crystals: tuple[Crystal, ...], limit: int | None, seed: int) -> tuple[Crystal, ...]:
-    """Draw so many crystals, in the order of the file."""
-    import numpy as np
-
-    if limit is None or limit >= len(crystals):
-        return crystals
-    chosen = np.random.default_rng(seed).choice(len(crystals), size=limit, replace=False)
-    return tuple(crystals[place] for place in sorted(chosen))
-
-
-def _usable_cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
     """Print match rates as a table, with the nearest templates beside ours, and what else there is to know."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from aiida_alphacrystal.report.tables import print_facts
+    from aiida_alphacrystal.report.tables import describe_failures, percentages, print_facts, wide_console
 
     noun = 'crystal' if number == 1 else 'crystals'
     title = f'{number} {noun} of {escape(name)}: how many are among the first candidates'
@@ -140,12 +106,16 @@ def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
         for top in _TOPS:
             table.add_column(f'{source}top {top}', justify='right')
     for key, text in _GROUPS.items():
-        table.add_row(text, str(scores[key]['n']), *_rates(scores[key]), *_rates(scores['nearest_template'][key]))
-        table.add_row('  strictly', '', *_rates(scores['strict'][key]))
+        table.add_row(
+            text,
+            str(scores[key]['n']),
+            *percentages(scores[key], _TOPS),
+            *percentages(scores['nearest_template'][key], _TOPS),
+        )
+        table.add_row('  strictly', '', *percentages(scores['strict'][key], _TOPS))
     new = scores['new_prototypes']
-    table.add_row('new prototypes', str(new['n']), *_rates(new))
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=100)).print(table)
+    table.add_row('new prototypes', str(new['n']), *percentages(new, _TOPS))
+    wide_console().print(table)
     processes = 'process' if scores['jobs'] == 1 else 'processes'
     print_facts(
         {
@@ -155,13 +125,9 @@ def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
             'calibration error': f'{_number(scores["ece"])} of first candidates, {_number(scores["ece_all"])} of all',
             'RMS displacement': f'{_number(scores["rmse"]["1"])} of first candidates that match',
             'time': f'{scores["seconds_per_1000"]:.1f} s per 1000 compositions on {scores["jobs"]} {processes}',
-            'without a candidate': _describe_failures(scores['failures']),
+            'without a candidate': describe_failures(scores['failures']),
         }
     )
-
-
-def _rates(group: dict[str, Any]) -> list[str]:
-    return ['-' if group[top] is None else _percent(group[top]) for top in _TOPS]
 
 
 def _percent(share: float) -> str:
@@ -170,11 +136,3 @@ def _percent(share: float) -> str:
 
 def _number(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
-
-
-def _describe_failures(failures: list[dict[str, str]]) -> str:
-    """Name the first few entries that got no candidate."""
-    if not failures:
-        return 'none'
-    names = ', '.join(failure['material_id'] for failure in failures[:3])
-    return f'{len(failures)}: {names}{", ..." if len(failures) > 3 else ""}'

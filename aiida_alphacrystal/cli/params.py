@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,24 @@ from typing import Any
 import click
 
 from aiida_alphacrystal.cli.errors import BadInput, one_sentence
-from aiida_alphacrystal.engine.settings import MAX_SEED
+from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, MAX_SEED
 
 __all__ = (
     'CACHE',
     'FORMAT',
+    'JOBS',
+    'JSON',
+    'LIMIT',
     'MAX_TOP',
     'OUTPUT',
+    'POTENTIAL',
     'PROFILE',
+    'PROTOCOL',
     'SEED',
     'TOP',
     'HelpfulGroup',
     'WholeNumber',
+    'usable_cores',
     'writable_directory',
 )
 
@@ -91,6 +98,14 @@ def writable_directory(directory: Path | None) -> None:
         ) from exception
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
 TOP = click.option('--top', type=WholeNumber(1, MAX_TOP), metavar='N', help='How many structures to list.')
 SEED = click.option(
     '--seed',
@@ -99,6 +114,20 @@ SEED = click.option(
     default=0,
     show_default=True,
     help='Seed of every random draw; the same seed gives the same result.',
+)
+PROTOCOL = click.option(
+    '--protocol',
+    type=click.Choice(['fast', 'balanced', 'stringent']),
+    default='balanced',
+    show_default=True,
+    help='How much to search and how tightly to relax.',
+)
+POTENTIAL = click.option(
+    '--potential',
+    default=DEFAULT_POTENTIAL,
+    show_default=True,
+    metavar='NAME|DIR',
+    help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
 )
 FORMAT = click.option(
     '--format',
@@ -122,3 +151,13 @@ CACHE = click.option(
     help='Take over the stages of an earlier run with equal inputs, or compute them anew; '
     'by default the AiiDA profile decides.',
 )
+LIMIT = click.option(
+    '--limit',
+    type=WholeNumber(1, 10_000_000),
+    metavar='N',
+    help='How many crystals to take, drawn at random; all by default.',
+)
+JOBS = click.option(
+    '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
+)
+JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')

@@ -9,7 +9,6 @@ import click
 
 from aiida_alphacrystal.cli import params
 from aiida_alphacrystal.cli.errors import BadInput
-from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
@@ -23,20 +22,8 @@ __all__ = ('cmd_predict',)
 @click.command('predict')
 @click.argument('formula')
 @params.TOP
-@click.option(
-    '--protocol',
-    type=click.Choice(['fast', 'balanced', 'stringent']),
-    default='balanced',
-    show_default=True,
-    help='How much to search and how tightly to relax.',
-)
-@click.option(
-    '--potential',
-    default=DEFAULT_POTENTIAL,
-    show_default=True,
-    metavar='NAME|DIR',
-    help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
-)
+@params.PROTOCOL
+@params.POTENTIAL
 @click.option(
     '--templates',
     type=click.Path(path_type=Path),

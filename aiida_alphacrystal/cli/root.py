@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from aiida_alphacrystal import __version__
+from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
@@ -41,7 +42,7 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {'debug': debug}
 
 
-for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models):
+for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models, cmd_compare):
     cmd_root.add_command(_command)
 
 

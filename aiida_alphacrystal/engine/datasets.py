@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from aiida_alphacrystal.engine.composition import Formula, formula_from_counts
-from aiida_alphacrystal.engine.errors import AlphaCrystalError, FormulaError
+from aiida_alphacrystal.engine.errors import AlphaCrystalError, FormulaError, one_sentence
 
-__all__ = ('Crystal', 'DatasetError', 'file_sha256', 'iterate_crystals', 'read_crystals', 'with_spacegroup')
+__all__ = (
+    'Crystal',
+    'DatasetError',
+    'draw_crystals',
+    'file_sha256',
+    'iterate_crystals',
+    'iterate_lines',
+    'read_cif',
+    'read_crystals',
+    'with_spacegroup',
+)
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -75,35 +87,88 @@ class Crystal:
 
 
 def read_crystals(path: Path, max_atoms: int | None = None) -> tuple[Crystal, ...]:
-    """Read all crystals of a file.
+    """Read all crystals of a file or a directory.
 
-    :param path: a JSONL file, one crystal a line, compressed if its name ends in ``.gz``.
+    :param path: a JSONL file, one crystal a line, compressed if its name ends in ``.gz``; or a directory of CIF files.
     :param max_atoms: leave larger cells out.
     :raises DatasetError: if the file or one of its lines cannot be read.
     """
     crystals = tuple(crystal for crystal in iterate_crystals(path) if max_atoms is None or crystal.natoms <= max_atoms)
     if not crystals:
-        raise DatasetError(f'The file {path} holds no crystal that can be used: give one JSON object a line.')
+        small = '' if max_atoms is None else f' of at most {max_atoms} atoms'
+        raise DatasetError(f'{path} holds no crystal{small}: give one JSON object a line, or a directory of CIF files.')
     return crystals
 
 
 def iterate_crystals(path: Path) -> Iterator[Crystal]:
-    """Yield the crystals of a file one after the other; empty lines are skipped.
+    """Yield the crystals of a file or a directory one after the other.
 
-    :param path: a JSONL file, one crystal a line, compressed if its name ends in ``.gz``.
+    :param path: a JSONL file, one crystal a line, compressed if its name ends in ``.gz``; or a directory of CIF files.
     :raises DatasetError: if the file or one of its lines cannot be read.
     """
-    opener = gzip.open if path.suffix == '.gz' else open
-    number = 0
+    if path.is_dir():
+        yield from (read_cif(file) for file in sorted(path.glob('*.cif')))
+        return
     try:
-        with opener(path, 'rt', encoding='utf-8') as handle:
-            for number, line in enumerate(handle, start=1):
-                if line.strip():
-                    yield _read_line(line, f'{path}:{number}')
+        with path.open('rb') as handle:
+            yield from iterate_lines(handle, str(path), compressed=path.suffix == '.gz')
     except FileNotFoundError as error:
         raise DatasetError(f'There is no file {path}: give the path of a JSONL file of crystals.') from error
+
+
+def iterate_lines(handle: BinaryIO, name: str, compressed: bool = False) -> Iterator[Crystal]:
+    """Yield the crystals of an open JSONL file one after the other; empty lines are skipped.
+
+    :param handle: the file, one crystal a line.
+    :param name: what it is called in messages.
+    :param compressed: whether it is compressed by gzip.
+    :raises DatasetError: if one of its lines cannot be read.
+    """
+    number = 0
+    try:
+        with contextlib.ExitStack() as stack:
+            content = stack.enter_context(gzip.GzipFile(fileobj=handle)) if compressed else handle
+            for number, line in enumerate(stack.enter_context(io.TextIOWrapper(content, encoding='utf-8')), start=1):
+                if line.strip():
+                    yield _read_line(line, f'{name}:{number}')
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise DatasetError(f'{path}:{number + 1} cannot be read ({error}): the file is damaged or no JSONL.') from error
+        raise DatasetError(f'{name}:{number + 1} cannot be read ({error}): the file is damaged or no JSONL.') from error
+
+
+def read_cif(path: Path) -> Crystal:
+    """Read the primitive cell of a crystal from a CIF file; its name without the ending names the crystal.
+
+    :param path: the file.
+    :raises DatasetError: if it holds no crystal, or one with sites that are partly occupied.
+    """
+    from pymatgen.io.cif import CifParser
+
+    try:
+        structure = CifParser(path).parse_structures(primitive=True)[0]
+    except (OSError, ValueError, IndexError, KeyError) as error:
+        raise DatasetError(f'{path} is no CIF file of a crystal ({one_sentence(error)}): mend or remove it.') from error
+    if not structure.is_ordered:
+        raise DatasetError(f'{path} has sites that are partly occupied: give a crystal in which every site is full.')
+    row = {
+        'material_id': path.stem,
+        'species': [site.specie.symbol for site in structure],
+        'lattice': structure.lattice.matrix.tolist(),
+        'frac_coords': structure.frac_coords.tolist(),
+    }
+    return _read_row(row, str(path))
+
+
+def draw_crystals(crystals: tuple[Crystal, ...], limit: int | None, seed: int) -> tuple[Crystal, ...]:
+    """Return so many crystals drawn at random, in the order in which they were given.
+
+    :param crystals: all crystals.
+    :param limit: how many to draw; all of them where it is None or there are not more.
+    :param seed: of the draw.
+    """
+    if limit is None or limit >= len(crystals):
+        return crystals
+    chosen = np.random.default_rng(seed).choice(len(crystals), size=limit, replace=False)
+    return tuple(crystals[place] for place in sorted(chosen))
 
 
 def with_spacegroup(crystals: Sequence[Crystal]) -> tuple[Crystal, ...]:
@@ -138,6 +203,14 @@ def _read_line(line: str, where: str) -> Crystal:
         raise DatasetError(f'{where} is not a JSON object ({error.msg}): mend or remove this line.') from error
     if not isinstance(row, dict):
         raise DatasetError(f'{where} is not a JSON object: mend or remove this line.')
+    return _read_row(row, where)
+
+
+def _read_row(row: dict[str, Any], where: str) -> Crystal:
+    """Check one crystal.
+
+    :param where: where it comes from, for the message.
+    """
     species = row.get('species')
     if not isinstance(species, list) or not species or not all(isinstance(symbol, str) for symbol in species):
         raise DatasetError(f'{where} needs species, a list of element symbols: mend or remove this line.')

@@ -15,18 +15,18 @@ from aiida_alphacrystal.engine.relax import elemental_references, relax_structur
 from aiida_alphacrystal.engine.settings import check_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aiida_alphacrystal.engine.cells import CellHypothesis, CellModel
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.network import DistanceNetwork
     from aiida_alphacrystal.engine.rank import RankedCandidate
-    from aiida_alphacrystal.engine.reconstruct import PrototypeLibrary, Reconstruction
+    from aiida_alphacrystal.engine.reconstruct import Candidate, PrototypeLibrary, Reconstruction
     from aiida_alphacrystal.engine.relax import Potential, Relaxation
     from aiida_alphacrystal.engine.settings import PredictionSettings
 
-__all__ = ('Models', 'NoCandidateError', 'Prediction', 'load_models', 'predict')
+__all__ = ('Models', 'NoCandidateError', 'Pool', 'Prediction', 'generate', 'load_models', 'predict', 'relax_and_rank')
 
 
 class NoCandidateError(AlphaCrystalError):
@@ -48,22 +48,32 @@ class Models:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pool:
+    """What the first four stages gave.
+
+    :param cells: cell hypotheses, most probable first; empty where the search is switched off, which alone needs them.
+    :param distances: distance predictions by formula units, for those cells.
+    :param reconstruction: candidates before relaxation.
+    """
+
+    cells: tuple[CellHypothesis, ...]
+    distances: Mapping[int, DistancePrediction]
+    reconstruction: Reconstruction
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """What every stage gave.
 
     :param formula: the compound.
-    :param cells: cell hypotheses, most probable first.
-    :param distances: distance predictions by formula units.
-    :param reconstruction: candidates before relaxation.
+    :param pool: cells, distances and candidates before relaxation.
     :param relaxations: relaxation of every candidate, in their order.
     :param references: elemental reference energies, eV/atom.
     :param ranking: distinct relaxed candidates, best first.
     """
 
     formula: Formula
-    cells: tuple[CellHypothesis, ...]
-    distances: Mapping[int, DistancePrediction]
-    reconstruction: Reconstruction
+    pool: Pool
     relaxations: tuple[Relaxation, ...]
     references: Mapping[str, float]
     ranking: tuple[RankedCandidate, ...]
@@ -72,6 +82,32 @@ class Prediction:
 def load_models() -> Models:
     """Load the weights that the package carries."""
     return Models(distances=load_network(), cells=load_cell_model(), templates=load_library())
+
+
+def generate(formula: Formula, models: Models, settings: PredictionSettings, seed: int = 0) -> Pool:
+    """Make the candidates of a compound, without relaxing them.
+
+    :param formula: the compound; with its formula units where the cell is fixed.
+    :param models: trained weights.
+    :param settings: of every stage.
+    :param seed: of everything that is drawn; the same seed gives the same result.
+    :raises UnsupportedElementError: if a model does not know an element.
+    :raises NoCandidateError: if no structure could be made.
+    """
+    check_seed(seed)
+    cells: tuple[CellHypothesis, ...] = ()
+    if settings.genetic.max_candidates > 0:
+        cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms)
+    distances = {
+        units: predict_distances(
+            models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
+        )
+        for units in dict.fromkeys(cell.formula_units for cell in cells)
+    }
+    reconstruction = reconstruct(formula, cells, distances, models.templates, settings, seed)
+    if not reconstruction.candidates:
+        raise NoCandidateError(f'No candidate for {formula.label}: {" ".join(reconstruction.reasons)}')
+    return Pool(cells, distances, reconstruction)
 
 
 def predict(
@@ -87,24 +123,29 @@ def predict(
     :raises UnsupportedElementError: if a model or the potential does not know an element.
     :raises NoCandidateError: if no structure could be made, or none could be relaxed.
     """
-    check_seed(seed)
     potential.check_elements(frozenset(formula.elements))
-    cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms)
-    distances = {
-        units: predict_distances(
-            models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
-        )
-        for units in dict.fromkeys(cell.formula_units for cell in cells)
-    }
-    reconstruction = reconstruct(formula, cells, distances, models.templates, settings, seed)
-    if not reconstruction.candidates:
-        raise NoCandidateError(f'No candidate for {formula.label}: {" ".join(reconstruction.reasons)}')
-    structures = [candidate.structure for candidate in reconstruction.candidates]
-    relaxations = relax_structures(structures, potential, settings.relax)
+    pool = generate(formula, models, settings, seed)
+    relaxations, references, ranking = relax_and_rank(formula, pool.reconstruction.candidates, potential, settings)
+    return Prediction(formula, pool, relaxations, references, ranking)
+
+
+def relax_and_rank(
+    formula: Formula, candidates: Sequence[Candidate], potential: Potential, settings: PredictionSettings
+) -> tuple[tuple[Relaxation, ...], Mapping[str, float], tuple[RankedCandidate, ...]]:
+    """Relax candidates of a compound, wherever they come from, and rank them.
+
+    :param formula: the compound.
+    :param candidates: at least one.
+    :param potential: relaxes them and gives their energies.
+    :param settings: of the last two stages.
+    :return: the relaxation of every candidate, the energies of the elements, and the ranking.
+    :raises UnsupportedElementError: if the potential does not know an element.
+    :raises NoCandidateError: if none could be relaxed.
+    """
+    relaxations = relax_structures([candidate.structure for candidate in candidates], potential, settings.relax)
     references = elemental_references(formula.elements, potential)
-    costs = [candidate.cost for candidate in reconstruction.candidates]
-    ranking = rank_candidates(costs, relaxations, references, settings.rank)
+    ranking = rank_candidates([candidate.cost for candidate in candidates], relaxations, references, settings.rank)
     if not ranking:
         reasons = sorted({str(relaxation.reason) for relaxation in relaxations})
         raise NoCandidateError(f'No candidate for {formula.label} could be relaxed: {" ".join(reasons)}')
-    return Prediction(formula, cells, distances, reconstruction, relaxations, references, ranking)
+    return relaxations, references, ranking

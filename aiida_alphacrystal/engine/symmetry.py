@@ -13,7 +13,7 @@ import spglib
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ('SYMMETRY_TOLERANCE', 'spacegroup_of', 'standard_primitive')
+__all__ = ('SYMMETRY_TOLERANCE', 'spacegroup_of', 'spglib_cell', 'standard_primitive')
 
 #: Tolerance in A within which the space group is looked for, as in the training data.
 SYMMETRY_TOLERANCE = 0.1
@@ -24,7 +24,7 @@ def spacegroup_of(structure: Structure) -> tuple[int, str]:
 
     :param structure: the crystal.
     """
-    dataset = spglib.get_symmetry_dataset(_cell(structure), symprec=SYMMETRY_TOLERANCE)
+    dataset = spglib.get_symmetry_dataset(spglib_cell(structure), symprec=SYMMETRY_TOLERANCE)
     return (1, 'P1') if dataset is None else (int(dataset.number), str(dataset.international))
 
 
@@ -37,14 +37,17 @@ def standard_primitive(structure: Structure, tolerance: float) -> Structure | No
     """
     from pymatgen.core import Element, Structure
 
-    standard = spglib.standardize_cell(_cell(structure), to_primitive=True, symprec=tolerance)
+    standard = spglib.standardize_cell(spglib_cell(structure), to_primitive=True, symprec=tolerance)
     if standard is None:
         return None
     lattice, positions, numbers = standard
     return Structure(lattice, [Element.from_Z(int(number)) for number in numbers], positions)
 
 
-def _cell(structure: Structure) -> tuple[list[list[float]], list[list[float]], list[int]]:
-    """Return a crystal as spglib takes it."""
+def spglib_cell(structure: Structure) -> tuple[list[list[float]], list[list[float]], list[int]]:
+    """Return a crystal as spglib takes it: lattice, fractional coordinates, atomic numbers.
+
+    :param structure: the crystal.
+    """
     numbers = [site.specie.Z for site in structure]
     return structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers

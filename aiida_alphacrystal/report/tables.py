@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.report.prediction import PredictionReport
     from aiida_alphacrystal.report.refinement import RefinementReport
 
-__all__ = ('print_facts', 'print_json', 'print_prediction', 'print_refinement')
+__all__ = (
+    'describe_failures',
+    'percentages',
+    'print_facts',
+    'print_json',
+    'print_prediction',
+    'print_refinement',
+    'wide_console',
+)
 
 #: Columns that a table gets where the output is no terminal, so that nothing is cut off.
 _WIDTH = 100
@@ -36,7 +44,7 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
     """
     from rich.table import Table
 
-    console = _console()
+    console = wide_console()
     title = f'{report.formula}: {_count(len(report.candidates), "structure")}, the best first'
     table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
     table.add_column('rank', justify='right')
@@ -73,7 +81,7 @@ def print_refinement(report: RefinementReport, option: str = '') -> None:
     """
     from rich.table import Table
 
-    console = _console()
+    console = wide_console()
     title = f'{report.formula}: {_count(len(report.refined), "structure")} by DFT energy, the best first'
     table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
     table.add_column('rank', justify='right')
@@ -128,13 +136,34 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
     :param facts: name to value.
     """
-    console = _console()
+    console = wide_console()
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         console.print(f'{name:<{width}}  {value}', markup=False, soft_wrap=True)
 
 
-def _console() -> Console:
+def percentages(shares: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
+    """Return shares as text, a dash where there is none.
+
+    :param shares: name to fraction.
+    :param names: which of them, in order.
+    """
+    return ['-' if (share := shares[name]) is None else f'{100 * share:.1f} %' for name in names]
+
+
+def describe_failures(failures: Sequence[Mapping[str, str]]) -> str:
+    """Name the first few entries of a scoring that have no structure.
+
+    :param failures: each with a ``material_id``.
+    """
+    if not failures:
+        return 'none'
+    names = ', '.join(failure['material_id'] for failure in failures[:3])
+    return f'{len(failures)}: {names}{", ..." if len(failures) > 3 else ""}'
+
+
+def wide_console() -> Console:
+    """Return a console for standard output that is wide enough where that is no terminal."""
     from rich.console import Console
 
     console = Console(highlight=False)

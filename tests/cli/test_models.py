@@ -82,18 +82,6 @@ def test_table(cli, data):
     assert lines[-1].endswith('none')
 
 
-def test_the_choice_depends_on_the_seed_alone():
-    from aiida_alphacrystal.cli.models import _choose
-
-    crystals = tuple(range(50))
-    chosen = _choose(crystals, 10, 3)
-    assert len(chosen) == 10
-    assert list(chosen) == sorted(set(chosen))
-    assert _choose(crystals, 10, 3) == chosen
-    assert _choose(crystals, 10, 4) != chosen
-    assert _choose(crystals, None, 3) == _choose(crystals, 50, 3) == _choose(crystals, 51, 3) == crystals
-
-
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.datasets import DatasetError, file_sha256, read_crystals
+from aiida_alphacrystal.engine.datasets import (
+    DatasetError,
+    draw_crystals,
+    file_sha256,
+    iterate_lines,
+    read_crystals,
+)
 
 SALT = {
     'material_id': 'salt',
@@ -96,3 +104,53 @@ def test_reads_the_shared_validation_crystals():
     crystals = read_crystals(SHARED / 'val.jsonl.gz')
     assert len(crystals) == 737
     assert max(crystal.natoms for crystal in crystals) == 20
+
+
+def test_a_directory_of_cif_files_is_read_in_order_of_the_names(tmp_path):
+    sites = [[0] * 3, [0.5] * 3]
+    for name, a in (('b', 5.64), ('a', 6.0)):
+        Structure.from_spacegroup(225, Lattice.cubic(a), ['Na', 'Cl'], sites).to(str(tmp_path / f'{name}.cif'))
+    first, second = read_crystals(tmp_path)
+    assert (first.material_id, second.material_id) == ('a', 'b')
+    assert first.natoms == 2
+    assert first.volume == pytest.approx(6.0**3 / 4)
+    assert second.formula.label == 'NaCl'
+
+
+@pytest.mark.parametrize('text', ['', 'no crystal', 'data_x\nloop_\n_atom_site_label\nNa\n'])
+def test_a_file_that_is_no_cif_is_named(tmp_path, text):
+    (tmp_path / 'bad.cif').write_text(text)
+    with pytest.raises(DatasetError, match=r'bad\.cif is no CIF file of a crystal'):
+        read_crystals(tmp_path)
+
+
+def test_partly_occupied_sites_are_refused(tmp_path):
+    Structure(Lattice.cubic(4), [{'Na': 0.5, 'K': 0.5}], [[0] * 3]).to(str(tmp_path / 'mixed.cif'))
+    with pytest.raises(DatasetError, match=r'mixed\.cif has sites that are partly occupied'):
+        read_crystals(tmp_path)
+
+
+def test_an_empty_directory_holds_no_crystal(tmp_path):
+    with pytest.raises(DatasetError, match='holds no crystal'):
+        read_crystals(tmp_path)
+
+
+def test_lines_of_a_stream(tmp_path):
+    content = (json.dumps(SALT) + '\n').encode() * 2
+    assert len(list(iterate_lines(io.BytesIO(content), 'stream'))) == 2
+    assert len(list(iterate_lines(io.BytesIO(gzip.compress(content)), 'stream', compressed=True))) == 2
+    with pytest.raises(DatasetError, match='stream:3 is not a JSON object'):
+        list(iterate_lines(io.BytesIO(content + b'{'), 'stream'))
+
+
+def test_crystals_are_drawn_in_their_order(tmp_path):
+    crystals = read_crystals(
+        write(tmp_path / 'data.jsonl', *({**SALT, 'material_id': str(number)} for number in range(20)))
+    )
+    drawn = draw_crystals(crystals, 5, seed=1)
+    places = [int(crystal.material_id) for crystal in drawn]
+    assert places == sorted(set(places))
+    assert len(places) == 5
+    assert draw_crystals(crystals, 5, seed=1) == drawn
+    assert draw_crystals(crystals, 5, seed=2) != drawn
+    assert draw_crystals(crystals, 20, seed=1) == draw_crystals(crystals, None, seed=1) == crystals

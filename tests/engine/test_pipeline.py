@@ -40,8 +40,8 @@ def test_rock_salt_is_found(models, potential):
     best = prediction.relaxations[prediction.ranking[0].index]
     assert normalised_rms(best.structure, truth) < 0.01
     assert prediction.ranking[0].formation_energy_per_atom == pytest.approx(-2.1, abs=0.2)
-    assert set(prediction.distances) == {cell.formula_units for cell in prediction.cells}
-    assert {candidate.source for candidate in prediction.reconstruction.candidates} == {'template', 'genetic'}
+    assert set(prediction.pool.distances) == {cell.formula_units for cell in prediction.pool.cells}
+    assert {candidate.source for candidate in prediction.pool.reconstruction.candidates} == {'template', 'genetic'}
     assert list(dict.fromkeys(stages)) == ['reconstruct', 'relax']
 
 
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_ranking_to_the_last_bit(models, potential)
 
 def test_a_given_cell_is_kept(models, potential):
     prediction = pipeline.predict(formula_from_counts({'Na': 2, 'Cl': 2}), models, potential, TINY)
-    assert {len(candidate.structure) for candidate in prediction.reconstruction.candidates} == {4}
+    assert {len(candidate.structure) for candidate in prediction.pool.reconstruction.candidates} == {4}
 
 
 def test_what_cannot_be_predicted_is_refused_at_once(models, potential):

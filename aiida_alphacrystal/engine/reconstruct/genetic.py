@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from aiida_alphacrystal.engine.atom_matching import match_atoms
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.progress import report
 from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
@@ -33,7 +34,6 @@ from aiida_alphacrystal.engine.reconstruct.fitness import (
     reduced_lattice,
     widest_contact,
 )
-from aiida_alphacrystal.engine.reconstruct.matching import match_atoms
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     Assignment,
     SpaceGroup,

@@ -6,15 +6,10 @@ Every crystal is asked for by the content of its cell alone; the crystal itself 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
@@ -23,10 +18,9 @@ from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
 from aiida_alphacrystal.engine.metrics import STRICT_RMS, expected_calibration_error, first_match, normalised_rms
 from aiida_alphacrystal.engine.progress import report
 from aiida_alphacrystal.engine.reconstruct.templates import propose, same_stoichiometry
+from aiida_alphacrystal.engine.workers import shared, sharing, workers
 
 if TYPE_CHECKING:
-    from multiprocessing.queues import Queue
-
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
     from aiida_alphacrystal.engine.settings import TemplateSettings
@@ -40,12 +34,6 @@ TOPS = (1, 5, 20)
 
 #: The limit of the paper.
 _SMALL = 12
-
-#: How the libraries below numpy and torch are told to compute on one thread; they ask when they are loaded.
-_THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
-
-#: What a process generates from, so that it is sent there once and not with every formula.
-_source: contextvars.ContextVar[tuple[PrototypeLibrary, TemplateSettings]] = contextvars.ContextVar('template_source')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +109,7 @@ def score_templates(
     _check(crystals, jobs)
     processes = min(jobs, len(crystals))
     begin = time.perf_counter()
-    with _workers(library, settings, processes) as executor:
+    with _sharing((library, settings), processes) as executor:
         started = time.perf_counter()
         answers = _run(executor, _generate, [crystal.formula for crystal in crystals], 'generate')
         generated = time.perf_counter()
@@ -155,7 +143,7 @@ def _check(crystals: Sequence[Crystal], jobs: int) -> None:
 
 def _generate(formula: Formula) -> _Answer:
     """Generate the candidates of one formula from the library of this process."""
-    library, settings = _source.get()
+    library, settings = shared()
     try:
         candidates = propose(library, formula, settings, DEFAULT_MAX_ATOMS)
     except AlphaCrystalError as error:
@@ -177,7 +165,7 @@ def _generate(formula: Formula) -> _Answer:
 def _compare(pair: tuple[Crystal, _Answer]) -> _Score:
     """Compare the candidates for one crystal, and its plain templates, with it."""
     crystal, answer = pair
-    library, _ = _source.get()
+    library, _ = shared()
     truth = crystal.to_structure()
     try:
         nearest = first_match(same_stoichiometry(library, crystal.formula, DEFAULT_MAX_ATOMS), truth)
@@ -240,68 +228,11 @@ def _run(executor: Executor | None, function: Callable[[T], R], items: Sequence[
 
 
 @contextlib.contextmanager
-def _workers(library: PrototypeLibrary, settings: TemplateSettings, jobs: int) -> Iterator[Executor | None]:
+def _sharing(source: tuple[PrototypeLibrary, TemplateSettings], jobs: int) -> Iterator[Executor | None]:
     """Start processes that have the library, or let this one have it where it is to work alone."""
     if jobs == 1:
-        token = _source.set((library, settings))
-        try:
+        with sharing(source):
             yield None
-        finally:
-            _source.reset(token)
         return
-    context = multiprocessing.get_context('spawn')
-    sources: Queue[tuple[PrototypeLibrary, TemplateSettings]] = context.Queue()
-    for _ in range(jobs):
-        sources.put((library, settings))
-    executor = ProcessPoolExecutor(jobs, context, initializer=_take_source, initargs=(sources,))
-    try:
-        with _environment(dict.fromkeys(_THREADS, '1')), _deaf_to_interrupts():
-            started = [executor.submit(_is_ready) for _ in range(jobs)]
-        for ready in started:
-            ready.result()
+    with workers(source, jobs) as executor:
         yield executor
-    except BaseException:
-        sources.cancel_join_thread()  # nobody may be left to take the rest
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-        sources.close()
-        sources.join_thread()  # or the interpreter may end while the thread gives its locks back
-
-
-def _take_source(sources: Queue[tuple[PrototypeLibrary, TemplateSettings]]) -> None:
-    """Take over the library, in a process that has just been started."""
-    _source.set(sources.get())
-
-
-def _is_ready() -> bool:
-    """Answer as soon as the process has the library."""
-    return True
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Let the processes that are started inside the block ignore Ctrl-C: the one that they work for ends them."""
-    if threading.current_thread() is not threading.main_thread():  # no other thread may say what a signal does
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables inside the block, for the processes that are started there."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

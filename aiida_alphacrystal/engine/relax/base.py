@@ -174,6 +174,14 @@ class Potential(abc.ABC):
         self.check_elements({site.specie.symbol for structure in structures for site in structure})
         return self.evaluate_crystals([AtomArrays.from_structure(structure) for structure in structures])
 
+    def energy_per_atom(self, structure: Structure) -> float:
+        """Return the energy of one ordered structure as it is, eV/atom.
+
+        :param structure: pymatgen structure.
+        :raises UnsupportedElementError: if it holds an element that the potential does not know.
+        """
+        return float(self.evaluate([structure]).energies[0]) / len(structure)
+
     def evaluate_crystals(self, crystals: Sequence[AtomArrays]) -> Evaluation:
         """Return energies, forces and stresses of crystals whose elements the potential knows.
 

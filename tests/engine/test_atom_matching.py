@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiida_alphacrystal.engine.atom_matching import match_atoms
 from aiida_alphacrystal.engine.distances import minimum_image_distances
-from aiida_alphacrystal.engine.reconstruct.matching import match_atoms
 
 LATTICE = [[5.1, 0, 0], [0.7, 6.3, 0], [0.2, 0.9, 7.4]]
 

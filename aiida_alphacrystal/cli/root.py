@@ -14,6 +14,7 @@ import click
 from aiida_alphacrystal import __version__
 from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
+from aiida_alphacrystal.cli.evaluate import cmd_evaluate
 from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
 from aiida_alphacrystal.cli.potential import cmd_potential
@@ -42,7 +43,7 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {'debug': debug}
 
 
-for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models, cmd_compare):
+for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models, cmd_evaluate, cmd_compare):
     cmd_root.add_command(_command)
 
 

@@ -42,7 +42,7 @@ def test_every_option_is_explained(path):
 
 def test_help_lists_the_commands(cli):
     stdout = cli('--help').stdout
-    for name in ('predict', 'show', 'train', 'potential', 'compare'):
+    for name in ('predict', 'show', 'train', 'potential', 'compare', 'evaluate'):
         assert f'\n  {name} ' in stdout
 
 

@@ -1,0 +1,21 @@
+"""How good the predictions are on known crystals, entry by entry and as a whole."""
+
+from __future__ import annotations
+
+from aiida_alphacrystal.engine.evaluation.entries import COLUMNS, EntryResult
+from aiida_alphacrystal.engine.evaluation.journal import Journal, JournalError
+from aiida_alphacrystal.engine.evaluation.plan import SOURCES, Plan, read_sources
+from aiida_alphacrystal.engine.evaluation.runner import evaluate
+from aiida_alphacrystal.engine.evaluation.summary import summarise
+
+__all__ = (
+    'COLUMNS',
+    'SOURCES',
+    'EntryResult',
+    'Journal',
+    'JournalError',
+    'Plan',
+    'evaluate',
+    'read_sources',
+    'summarise',
+)

@@ -1,0 +1,129 @@
+"""What is evaluated: which candidates are made, and whether they are relaxed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import aiida_alphacrystal
+from aiida_alphacrystal.engine import checkpoint
+from aiida_alphacrystal.engine.datasets import Crystal
+from aiida_alphacrystal.engine.errors import SettingsError
+from aiida_alphacrystal.engine.relax import PotentialFiles
+from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
+
+__all__ = ('LONGEST', 'NEAREST', 'RANDOM', 'SOURCES', 'Plan', 'read_sources')
+
+#: The two controls: known crystals of the same stoichiometry as they are, and random symmetric crystals.
+NEAREST, RANDOM = 'nearest-template', 'random'
+
+#: Everything that can be evaluated; the first two may be combined, and are by default.
+SOURCES = ('templates', 'reconstruct', NEAREST, RANDOM)
+
+#: Candidates that the controls get, and places of a ranking that are looked at.
+LONGEST = 20
+
+#: Packages whose versions decide about results or their scores.
+_PACKAGES = ('torch', 'numpy', 'scipy', 'spglib', 'pymatgen', 'pyxtal', 'chgnet', 'matgl', 'smact')
+
+#: What was learnt, as files of the package.
+_WEIGHTS = ('distances.safetensors', 'cells.safetensors', 'templates.safetensors')
+
+
+def read_sources(text: str) -> tuple[str, ...]:
+    """Return the sources that a user names.
+
+    :param text: names from ``SOURCES`` with commas between them.
+    :raises SettingsError: if one is unknown, or a control is named beside another source.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
+    unknown = [name for name in names if name not in SOURCES]
+    if unknown or not names:
+        raise SettingsError(
+            f'{unknown[0] if unknown else text!r} is no source of candidates: give one of {", ".join(SOURCES)}, or the '
+            'first two with a comma between them.'
+        )
+    if len(names) > 1 and {NEAREST, RANDOM} & set(names):
+        raise SettingsError(f'{NEAREST} and {RANDOM} are controls: give each of them alone.')
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything that decides about the result of an evaluation, besides the crystals.
+
+    :param settings: of the pipeline, sources that are not evaluated still in them.
+    :param sources: names from ``SOURCES``.
+    :param potential: relaxes the candidates and ranks them; None leaves them as they are, in their own order.
+    :param seed: of every prediction.
+    """
+
+    settings: PredictionSettings
+    sources: tuple[str, ...] = SOURCES[:2]
+    potential: PotentialFiles | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what is not checked elsewhere.
+
+        :raises SettingsError: if the sources or the seed cannot be.
+        """
+        read_sources(','.join(self.sources))
+        check_seed(self.seed)
+
+    @property
+    def control(self) -> str | None:
+        """Return the name of the control, None where it is the pipeline that is evaluated."""
+        return self.sources[0] if self.sources[0] in {NEAREST, RANDOM} else None
+
+    @property
+    def relaxes(self) -> bool:
+        """Return whether candidates are relaxed; the nearest templates never are."""
+        return self.potential is not None and self.control != NEAREST
+
+    @property
+    def effective_settings(self) -> PredictionSettings:
+        """Return the settings with what is not evaluated switched off and a ranking that holds every structure."""
+        settings = self.settings
+        templates, genetic, rank = settings.templates, settings.genetic, settings.rank
+        if self.control is None and 'templates' not in self.sources:
+            templates = dataclasses.replace(templates, max_candidates=0)
+        if self.control is None and 'reconstruct' not in self.sources:
+            genetic = dataclasses.replace(genetic, max_candidates=0)
+        if self.control == RANDOM:
+            rank = dataclasses.replace(rank, method='energy')
+        rank = dataclasses.replace(rank, top=500)
+        return dataclasses.replace(settings, templates=templates, genetic=genetic, rank=rank)
+
+    def describe(self, crystals: Sequence[Crystal]) -> dict[str, Any]:
+        """Return what decides about the result, as plain values, so that two evaluations can be held side by side.
+
+        :param crystals: the known crystals.
+        """
+        potential = self.potential if self.relaxes else None
+        return {
+            'sources': list(self.sources),
+            'relaxed': self.relaxes,
+            'seed': self.seed,
+            'data_sha256': _hash_crystals(crystals),
+            'settings': self.effective_settings.to_dict(),
+            'potential': None if potential is None else {'name': potential.name, 'sha256': potential.sha256},
+            'weights': {name: hashlib.sha256(checkpoint.read(None, name)[0]).hexdigest() for name in _WEIGHTS},
+            'versions': {
+                'aiida-alphacrystal': aiida_alphacrystal.__version__,
+                **{name: metadata.version(name) for name in _PACKAGES},
+            },
+        }
+
+
+def _hash_crystals(crystals: Sequence[Crystal]) -> str:
+    """Return a hash of everything that is read of the crystals, in their order."""
+    digest = hashlib.sha256()
+    for crystal in crystals:
+        fields = [crystal.material_id, crystal.lattice.tolist(), crystal.species, crystal.frac_coords.tolist()]
+        digest.update(json.dumps(fields).encode())
+    return digest.hexdigest()

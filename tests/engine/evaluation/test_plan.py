@@ -1,0 +1,65 @@
+"""Tests of what an evaluation is of."""
+
+import dataclasses
+
+import pytest
+
+from aiida_alphacrystal.engine.errors import SettingsError
+from aiida_alphacrystal.engine.evaluation import Plan, read_sources
+from aiida_alphacrystal.engine.relax import resolve_potential
+from aiida_alphacrystal.engine.settings import PredictionSettings
+
+
+def test_sources_are_names_with_commas():
+    assert read_sources('templates') == ('templates',)
+    assert read_sources(' templates, reconstruct,templates') == ('templates', 'reconstruct')
+    assert read_sources('random') == ('random',)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'no source of candidates'),
+        ('magic', "'?magic'? is no source"),
+        ('templates,random', 'give each of them alone'),
+        ('nearest-template,random', 'give each of them alone'),
+    ],
+)
+def test_other_sources_are_refused(text, message):
+    with pytest.raises(SettingsError, match=message):
+        read_sources(text)
+
+
+def test_what_is_not_evaluated_is_switched_off():
+    settings = PredictionSettings()
+    both = Plan(settings).effective_settings
+    assert (both.templates, both.genetic) == (settings.templates, settings.genetic)
+    assert Plan(settings, ('templates',)).effective_settings.genetic.max_candidates == 0
+    assert Plan(settings, ('reconstruct',)).effective_settings.templates.max_candidates == 0
+    assert Plan(settings, ('random',)).effective_settings.rank.method == 'energy'
+    assert both.rank.method == settings.rank.method
+
+
+def test_the_nearest_templates_are_never_relaxed():
+    potential = resolve_potential('chgnet').files
+    assert Plan(PredictionSettings(), ('random',), potential).relaxes
+    assert not Plan(PredictionSettings(), ('random',)).relaxes
+    assert not Plan(PredictionSettings(), ('nearest-template',), potential).relaxes
+
+
+def test_the_description_tells_evaluations_apart(known, plan):
+    potential = resolve_potential('chgnet').files
+    first = plan.describe(known)
+    assert first == plan.describe(known)
+    assert first['data_sha256'] != plan.describe(known[:-1])['data_sha256']
+    assert first['data_sha256'] != plan.describe(known[::-1])['data_sha256']
+    for change in ({'seed': 1}, {'sources': ('templates', 'reconstruct')}, {'potential': potential}):
+        assert dataclasses.replace(plan, **change).describe(known) != first
+    assert set(first['weights']) == {'distances.safetensors', 'cells.safetensors', 'templates.safetensors'}
+    assert first['potential'] is None
+    assert dataclasses.replace(plan, potential=potential).describe(known)['potential']['name'] == 'chgnet'
+
+
+def test_a_seed_that_cannot_be():
+    with pytest.raises(SettingsError, match='seed'):
+        Plan(PredictionSettings(), seed=-1)

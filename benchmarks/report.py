@@ -87,15 +87,13 @@ def print_rankings(run: dict[str, Any]) -> None:
         if found is not None:
             count = f' ({run[key]["n"]})' if key == 'new_prototypes' else ''
             print(row(text + count, found))
-    rms, crms = run['rmse'], run['crmse']
     seconds = run['seconds_per_entry']
     unsure = 100 * uncertainty(run['match_rate']['1'], run['n'])
-    print(
-        f'\n{run["n"]} crystals; the top-1 rate is uncertain by {unsure:.1f} points. RMSE {rms["1"]:.4f} / {rms["20"]:.4f}, median {run["rmse_median"]["1"]:.4f} / '
-        f'{run["rmse_median"]["20"]:.4f}, cRMSE {crms["1"]:.3f} / {crms["20"]:.3f} (top 1 / 20). '
-        f'{100 * run["valid_entries"]:.1f} % of the crystals are valid. {seconds["median"]:.1f} s an entry, 95 % below '
-        f'{seconds["p95"]:.1f} s, {run["peak_memory_mib"]:.0f} MiB; {len(run["failures"])} failures.'
-    )
+    print(f'\n{run["n"]} crystals; the top-1 rate is uncertain by {unsure:.1f} points.')
+    for name in ('rmse', 'rmse_median', 'crmse'):
+        print(f'{name} (top 1 / 20): {run[name]["1"]:.4f} / {run[name]["20"]:.4f}.')
+    print(f'{100 * run["valid_entries"]:.1f} % of the crystals are valid, {len(run["failures"])} failures.')
+    print(f'{seconds["median"]:.1f} s an entry, 95 % below {seconds["p95"]:.1f} s, {run["peak_memory_mib"]:.0f} MiB.')
 
 
 def print_ablations(runs: dict[str, dict[str, Any]]) -> None:

@@ -22,9 +22,9 @@ STAGES = ('featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'rel
 ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         'featurize': 1,
-        'predict_cells': 1,
+        'predict_cells': 2,
         'predict_distances': 1,
-        'reconstruct': 2,
+        'reconstruct': 3,
         'relax': 1,
         'rank': 2,
         'rank_refined': 1,
@@ -38,7 +38,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'featurize': ('max_atoms',),
         'predict_cells': ('max_atoms', 'cells'),
         'predict_distances': ('max_atoms',),
-        'reconstruct': ('max_atoms', 'templates', 'genetic'),
+        'reconstruct': ('max_atoms', 'cells', 'templates', 'genetic'),
         'relax': ('relax',),
         'rank': ('rank',),
         'rank_refined': (),

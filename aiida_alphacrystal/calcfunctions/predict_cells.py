@@ -15,24 +15,26 @@ __all__ = ('predict_cells',)
 
 
 @calcfunction
-def predict_cells(features: orm.ArrayData, model: ModelData, parameters: orm.Dict) -> dict[str, orm.Dict] | ExitCode:
+def predict_cells(
+    features: orm.ArrayData, model: ModelData, templates: ModelData, parameters: orm.Dict
+) -> dict[str, orm.Dict] | ExitCode:
     """Predict ranked hypotheses about space group, cell content and lattice.
 
     :param features: as ``featurize`` returns them.
     :param model: the weights of the cell predictor.
+    :param templates: the library of prototypes, whose crystals vote.
     :param parameters: ``cells``, ``max_atoms`` and ``algorithm_version``.
     :return: ``cells``, one row per hypothesis, the most probable first.
     """
     from aiida_alphacrystal.engine import cells as engine
+    from aiida_alphacrystal.engine.reconstruct import load_library
 
     try:
         settings = read_settings(parameters)
         formula = convert.formula_of(features)
         cell_model = engine.load_cell_model(model.get_content(mode='rb'))
-        return {
-            'cells': convert.cells_to_node(
-                formula, engine.predict_cells(cell_model, formula, settings.cells, settings.max_atoms)
-            )
-        }
+        voters = engine.TemplateVotes(load_library(templates.get_content(mode='rb')))
+        cells = engine.predict_cells(cell_model, formula, settings.cells, settings.max_atoms, voters)
+        return {'cells': convert.cells_to_node(formula, cells)}
     except AlphaCrystalError as error:
         return exit_code_for(error)

@@ -90,6 +90,63 @@ def cmd_evaluate_templates(
         _print_scores(scores, len(crystals), data.name)
 
 
+@cmd_evaluate.command('cells')
+@_DATA
+@click.option(
+    '--cells',
+    'weights',
+    type=_FILE,
+    metavar='FILE',
+    help='Cell predictor that `train cells` wrote; by default that of the package.',
+)
+@click.option(
+    '--templates',
+    'voters',
+    type=_FILE,
+    metavar='FILE',
+    help='Prototypes that `train templates` wrote, whose crystals vote; by default those of the package.',
+)
+@_MAX_ATOMS
+@LIMIT
+@SEED
+@JSON
+def cmd_evaluate_cells(
+    *,
+    data: Path,
+    weights: Path | None,
+    voters: Path | None,
+    max_atoms: int,
+    limit: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Score the cell predictor by space group, formula units, volume and lattice.
+
+    It is given the content of each primitive cell, and the reduced formula where the number of formula units is asked
+    for. The space group of a crystal is the one that the file states.
+    """
+    from aiida_alphacrystal.cli.progress import StageProgress
+    from aiida_alphacrystal.cli.streams import clean_stdout
+    from aiida_alphacrystal.engine.progress import reporting
+    from aiida_alphacrystal.report.cells import print_cell_scores
+    from aiida_alphacrystal.report.tables import print_json
+
+    with clean_stdout():
+        from aiida_alphacrystal.engine.cells import load_cell_model
+        from aiida_alphacrystal.engine.cells.scoring import score_cells
+        from aiida_alphacrystal.engine.datasets import draw_crystals, read_crystals, with_spacegroup
+        from aiida_alphacrystal.engine.reconstruct.library import load_library
+
+        model, library = load_cell_model(weights), load_library(voters)
+        crystals = draw_crystals(with_spacegroup(read_crystals(data, max_atoms)), limit, seed)
+        with StageProgress({'cells': 'Predicting cells'}) as display, reporting(display):
+            scores = score_cells(model, crystals, library)
+    if as_json:
+        print_json(scores)
+    else:
+        print_cell_scores(scores, data.name)
+
+
 def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
     """Print match rates as a table, with the nearest templates beside ours, and what else there is to know."""
     from rich.markup import escape

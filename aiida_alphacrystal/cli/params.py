@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from aiida_alphacrystal.cli.errors import BadInput, one_sentence
-from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, MAX_SEED
+from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS, DEFAULT_POTENTIAL, MAX_SEED
 
 __all__ = (
     'CACHE',
@@ -27,12 +28,16 @@ __all__ = (
     'TOP',
     'HelpfulGroup',
     'WholeNumber',
+    'cell_options',
+    'pinned',
     'usable_cores',
     'writable_directory',
 )
 
 #: Largest ranking that can be asked for, the upper end of the setting ``rank.top``.
 MAX_TOP = 500
+
+_LATTICE_NUMBERS = 6
 
 
 class HelpfulGroup(click.Group):
@@ -77,6 +82,38 @@ class WholeNumber(click.ParamType):
         if not self.low <= number <= self.high:
             self.fail(f'{value!r} is not a whole number from {self.low} to {self.high}.', param, ctx)
         return number
+
+
+class LatticeParameters(click.ParamType):
+    """Six numbers: a, b, c in angstrom and alpha, beta, gamma in degrees."""
+
+    name = 'lattice'
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the numbers.
+
+        :param value: what the user wrote.
+        :param param: the option it was given to.
+        :param ctx: context of the command.
+        """
+        try:
+            numbers = tuple(float(word) for word in str(value).replace(',', ' ').split())
+        except ValueError:
+            numbers = ()
+        if len(numbers) != _LATTICE_NUMBERS:
+            self.fail(f'{value!r} is no lattice: give a,b,c,alpha,beta,gamma in angstrom and degrees.', param, ctx)
+        return numbers
+
+
+def pinned(space_group: int | None, crystal_system: str | None, lattice: tuple[float, ...] | None) -> dict[str, Any]:
+    """Return what a user knows of the cell as settings of stage 3.
+
+    :param space_group: its international number.
+    :param crystal_system: its name.
+    :param lattice: a, b, c (A) and alpha, beta, gamma (degrees).
+    """
+    values = {'spacegroup': space_group, 'crystal_system': crystal_system, 'lattice': lattice}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def writable_directory(directory: Path | None) -> None:
@@ -161,3 +198,24 @@ JOBS = click.option(
     '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
 )
 JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')
+
+
+def cell_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what is known of the cell."""
+    options = (
+        click.option(
+            '--space-group', type=WholeNumber(1, 230), metavar='N', help='Number of the space group, where it is known.'
+        ),
+        click.option(
+            '--crystal-system', type=click.Choice(list(CRYSTAL_SYSTEMS)), help='The crystal system, where it is known.'
+        ),
+        click.option(
+            '--lattice',
+            type=LatticeParameters(),
+            metavar='A,B,C,AL,BE,GA',
+            help='The conventional lattice, where it is known: angstrom and degrees.',
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function

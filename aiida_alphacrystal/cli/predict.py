@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,7 @@ __all__ = ('cmd_predict',)
     metavar='FILE',
     help='Prototype library to take templates from, made by `train templates`, instead of the one of the package.',
 )
+@params.cell_options
 @params.SEED
 @click.option('--daemon', is_flag=True, help='Hand the work to the AiiDA daemon and return at once.')
 @params.CACHE
@@ -45,6 +46,9 @@ def cmd_predict(
     protocol: str,
     potential: str,
     templates: Path | None,
+    space_group: int | None,
+    crystal_system: str | None,
+    lattice: tuple[float, ...] | None,
     seed: int,
     daemon: bool,
     cache: bool | None,
@@ -78,7 +82,8 @@ def cmd_predict(
             _check_library(templates)
         resolved = _get_potential(potential, compound)
         name = load_profile(profile, create=True, debug=debug)
-        builder = _make_builder(formula, protocol, resolved, templates, seed, top)
+        pins = params.pinned(space_group, crystal_system, lattice)
+        builder = _make_builder(formula, protocol, resolved, templates, seed, top, pins)
         node = submit(builder) if daemon else run(builder, debug=debug, cache=cache)
     option = profile_option(name)
     if daemon:
@@ -114,12 +119,20 @@ def _get_potential(name: str, compound: Formula) -> ResolvedPotential:
 
 
 def _make_builder(
-    formula: str, protocol: str, resolved: ResolvedPotential, templates: Path | None, seed: int, top: int | None
+    formula: str,
+    protocol: str,
+    resolved: ResolvedPotential,
+    templates: Path | None,
+    seed: int,
+    top: int | None,
+    pins: dict[str, Any],
 ) -> ProcessBuilder:
     """Fill the inputs of the work chain."""
     from aiida_alphacrystal.workchains import PredictWorkChain
 
-    overrides = None if top is None else {'rank': {'top': top}}
+    overrides: dict[str, Any] = {} if top is None else {'rank': {'top': top}}
+    if pins:
+        overrides['cells'] = pins
     models = None if templates is None else {'templates': templates}
     return PredictWorkChain.get_builder_from_protocol(
         formula, protocol=protocol, overrides=overrides, potential=resolved, models=models, seed=seed

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from aiida_alphacrystal import __version__
+from aiida_alphacrystal.cli.cells import cmd_cells
 from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.evaluate import cmd_evaluate
@@ -43,7 +44,17 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {'debug': debug}
 
 
-for _command in (cmd_predict, cmd_show, cmd_refine, cmd_potential, cmd_train, cmd_models, cmd_evaluate, cmd_compare):
+for _command in (
+    cmd_predict,
+    cmd_show,
+    cmd_refine,
+    cmd_cells,
+    cmd_potential,
+    cmd_train,
+    cmd_models,
+    cmd_evaluate,
+    cmd_compare,
+):
     cmd_root.add_command(_command)
 
 

@@ -54,6 +54,17 @@ _OUTPUT = click.option(
 )
 
 
+#: What the training of the cell predictor does.
+_CELL_STAGES = {
+    'votes': 'Letting known crystals vote',
+    'votes_val': 'Letting them vote for the other file',
+    **{f'classes_{number}': f'Learning space groups, network {number} of 5' for number in range(1, 6)},
+    'ranker': 'Weighing networks against votes',
+    'lattice': 'Learning lattices',
+    'cells': 'Scoring',
+}
+
+
 @click.group('train', cls=HelpfulGroup)
 def cmd_train() -> None:
     """Learn weights from known crystals.
@@ -90,20 +101,28 @@ def cmd_train_distances(
 @cmd_train.command('cells')
 @_data(required=True)
 @click.option('--val', type=_CRYSTALS, required=True, metavar='FILE', help=_VAL_HELP)
+@click.option(
+    '--templates',
+    type=_CRYSTALS,
+    metavar='FILE',
+    help='Library whose crystals vote, from `train templates`; by default that of the package.',
+)
 @_OUTPUT
 @params.SEED
-def cmd_train_cells(*, data: Path, val: Path, output: Path, seed: int) -> None:
-    """Learn space groups, cell contents and lattices."""
+def cmd_train_cells(*, data: Path, val: Path, templates: Path | None, output: Path, seed: int) -> None:
+    """Learn space groups, cell contents and lattices.
+
+    Networks that are finished are kept: the same command goes on from there after it has been stopped.
+    """
     from aiida_alphacrystal.cli.progress import StageProgress
+    from aiida_alphacrystal.engine.progress import reporting
 
     params.writable_directory(output)
-    with _learning('the same command starts again from the beginning'), StageProgress({}) as display:
+    with _learning('the same command goes on after the last finished network'), StageProgress(_CELL_STAGES) as display:
         from aiida_alphacrystal.engine.cells.training import train_cells
 
-        def show(epoch: int, epochs: int, _: float) -> None:
-            display('epochs', epoch, epochs)
-
-        card = train_cells(data, val, output, seed=seed, progress=show)
+        with reporting(display):
+            card = train_cells(data, val, output, templates, seed)
     _tell(card, output)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
-from aiida_alphacrystal.engine.cells import load_cell_model, predict_cells
+from aiida_alphacrystal.engine.cells import TemplateVotes, load_cell_model, predict_cells
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network import load_network, predict_distances
@@ -45,6 +46,11 @@ class Models:
     distances: DistanceNetwork
     cells: CellModel
     templates: PrototypeLibrary
+
+    @functools.cached_property
+    def voters(self) -> TemplateVotes:
+        """Return the prototypes as voters for cells."""
+        return TemplateVotes(self.templates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +103,7 @@ def generate(formula: Formula, models: Models, settings: PredictionSettings, see
     check_seed(seed)
     cells: tuple[CellHypothesis, ...] = ()
     if settings.genetic.max_candidates > 0:
-        cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms)
+        cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
     distances = {
         units: predict_distances(
             models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)

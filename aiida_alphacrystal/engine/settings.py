@@ -14,6 +14,7 @@ from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 from aiida_alphacrystal.engine.errors import SettingsError
 
 __all__ = (
+    'CRYSTAL_SYSTEMS',
     'DEFAULT_POTENTIAL',
     'MAX_SEED',
     'CellSettings',
@@ -24,6 +25,17 @@ __all__ = (
     'TemplateSettings',
     'check_seed',
 )
+
+#: The crystal systems with the last space group of each.
+CRYSTAL_SYSTEMS = {
+    'triclinic': 2,
+    'monoclinic': 15,
+    'orthorhombic': 74,
+    'tetragonal': 142,
+    'trigonal': 167,
+    'hexagonal': 194,
+    'cubic': 230,
+}
 
 #: The potential that needs nothing but the installed packages: no network is touched.
 DEFAULT_POTENTIAL = 'chgnet'
@@ -37,9 +49,15 @@ class CellSettings:
     """Stage 3.
 
     :param max_hypotheses: how many (space group, formula units, lattice) hypotheses are kept.
+    :param spacegroup: international number of the space group that every candidate shall have; 0 leaves it open.
+    :param crystal_system: that of every candidate, such as ``cubic``; empty leaves it open.
+    :param lattice: conventional a, b, c (A) and alpha, beta, gamma (degrees) of the search; empty leaves it open.
     """
 
     max_hypotheses: int = 8
+    spacegroup: int = 0
+    crystal_system: str = ''
+    lattice: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +152,7 @@ class PredictionSettings:
             raise SettingsError(
                 f'The setting rank.method is {self.rank.method!r}: give one of {", ".join(_RANK_METHODS)}.'
             )
+        _check_cell(self.cells)
         if self.templates.max_candidates + self.genetic.max_candidates == 0:
             raise SettingsError(
                 'Both candidate sources are switched off: raise templates.max_candidates or genetic.max_candidates.'
@@ -150,13 +169,15 @@ class PredictionSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain dictionaries."""
-        return dataclasses.asdict(self)
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
 
 
 _RANK_METHODS = ('energy', 'energy_and_probability')
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
     ('cells.max_hypotheses', 1, 200),
+    ('cells.spacegroup', 0, 230),
     ('templates.max_candidates', 0, 500),
     ('genetic.max_candidates', 0, 500),
     ('genetic.max_screened', 1, 100_000),
@@ -184,6 +205,28 @@ def check_seed(seed: object) -> int:
     return seed
 
 
+def _plain(value: Any) -> Any:
+    """Return a value with lists for tuples, as a database gives it back."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _check_cell(cells: CellSettings) -> None:
+    """Check what the user knows of the cell."""
+    if cells.crystal_system and cells.crystal_system not in CRYSTAL_SYSTEMS:
+        raise SettingsError(
+            f'The setting cells.crystal_system is {cells.crystal_system!r}: give one of {", ".join(CRYSTAL_SYSTEMS)}.'
+        )
+    lengths, angles = cells.lattice[:3], cells.lattice[3:]
+    sound = all(length > 0 for length in lengths) and all(0 < angle < 180 for angle in angles)
+    if cells.lattice and (len(cells.lattice) != 6 or not sound):
+        raise SettingsError(
+            f'The setting cells.lattice is {list(cells.lattice)}: give a, b, c in angstrom and alpha, beta, gamma in '
+            'degrees.'
+        )
+
+
 def _read(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
     """Fill one dataclass from one dictionary."""
     if not isinstance(values, Mapping):
@@ -199,8 +242,20 @@ def _convert(kind: type, value: Any, path: str) -> Any:
     """Check the type of one value."""
     if dataclasses.is_dataclass(kind):
         return _read(kind, value, f'{path}.')
+    if typing.get_origin(kind) is tuple:
+        return _numbers(value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) is not (kind is bool) or not isinstance(value, kind):
         raise SettingsError(f'The setting {path} is {value!r}: give a value of type {kind.__name__}.')
     return value
+
+
+def _numbers(value: Any, path: str) -> tuple[float, ...]:
+    """Check a list of numbers."""
+    numbers = isinstance(value, list | tuple) and all(
+        isinstance(number, int | float) and not isinstance(number, bool) for number in value
+    )
+    if not numbers:
+        raise SettingsError(f'The setting {path} is {value!r}: give a list of numbers.')
+    return tuple(float(number) for number in value)

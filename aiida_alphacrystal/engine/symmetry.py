@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING
 
 import spglib
 
+from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS
+
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ('SYMMETRY_TOLERANCE', 'spacegroup_of', 'spglib_cell', 'standard_primitive')
+__all__ = ('SYMMETRY_TOLERANCE', 'crystal_system', 'spacegroup_of', 'spglib_cell', 'standard_primitive')
 
 #: Tolerance in A within which the space group is looked for, as in the training data.
 SYMMETRY_TOLERANCE = 0.1
+
+
+def crystal_system(spacegroup: int) -> str:
+    """Return the crystal system of a space group, one of ``CRYSTAL_SYSTEMS``.
+
+    :param spacegroup: international number.
+    """
+    return next(system for system, last in CRYSTAL_SYSTEMS.items() if spacegroup <= last)
 
 
 def spacegroup_of(structure: Structure) -> tuple[int, str]:

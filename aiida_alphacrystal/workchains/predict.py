@@ -251,8 +251,13 @@ class PredictWorkChain(WorkChain):
 
     def run_predict_cells(self) -> ExitCode | None:
         """Predict space groups, cell contents and lattices."""
-        features = self.ctx.featurize['features']
-        if error := self._run_stage('predict_cells', features=features, model=self.inputs.models.cells):
+        error = self._run_stage(
+            'predict_cells',
+            features=self.ctx.featurize['features'],
+            model=self.inputs.models.cells,
+            templates=self.inputs.models.templates,
+        )
+        if error:
             return error
         self.out('cells', self.ctx.predict_cells['cells'])
         return None

@@ -36,7 +36,10 @@ def features(aiida_profile: Any) -> orm.ArrayData:
 @pytest.fixture(scope='session')
 def cells(features: orm.ArrayData) -> orm.Dict:
     outputs = calcfunctions.predict_cells(
-        features=features, model=ModelData.shipped('cells'), parameters=parameters_of('predict_cells')
+        features=features,
+        model=ModelData.shipped('cells'),
+        templates=ModelData.shipped('templates'),
+        parameters=parameters_of('predict_cells'),
     )
     return outputs['cells']
 

@@ -44,7 +44,7 @@ def test_features_round_trip(formula):
 def test_cells_round_trip():
     cells = (
         CellHypothesis(225, 1, (5.64, 5.64, 5.64, 90.0, 90.0, 90.0), 0.5),
-        CellHypothesis(12, 2, (5.1, 6.2, 7.3, 90.0, 101.5, 90.0), 0.1),
+        CellHypothesis(12, 2, (5.1, 6.2, 7.3, 90.0, 101.5, 90.0), 0.1, 0.04),
     )
     assert convert.cells_from_node(convert.cells_to_node(SRTIO3, cells).store()) == cells
 

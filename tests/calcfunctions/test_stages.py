@@ -63,7 +63,7 @@ def test_featurize_a_fixed_cell(formula):
 
 def test_predict_cells(cells):
     assert len(cells['rows']) == 3
-    assert set(cells['rows'][0]) == {'spacegroup', 'formula_units', 'lattice', 'probability'}
+    assert set(cells['rows'][0]) == {'spacegroup', 'formula_units', 'lattice', 'probability', 'volume_uncertainty'}
     probabilities = [row['probability'] for row in cells['rows']]
     assert probabilities == sorted(probabilities, reverse=True)
 
@@ -144,7 +144,10 @@ def test_unknown_setting_is_refused():
 
 def test_foreign_weights_are_refused(features):
     _, node = calcfunctions.predict_cells.run_get_node(
-        features=features, model=ModelData.shipped('templates'), parameters=parameters_of('predict_cells')
+        features=features,
+        model=ModelData.shipped('templates'),
+        templates=ModelData.shipped('templates'),
+        parameters=parameters_of('predict_cells'),
     )
     check_refusal(node, 205, 'cells')
 

@@ -186,7 +186,7 @@ def test_library_of_the_user(prediction, used_cli, tmp_path):
     assert inputs == {
         'sha256': file_sha256(path),
         'card': json.loads(trained.stdout),
-        'cached': [True, True, True, False, False, False],
+        'cached': [True, False, False, False, False, False],
         'templates': 2,
     }
 

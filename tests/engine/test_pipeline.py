@@ -13,9 +13,9 @@ from aiida_alphacrystal.engine.settings import PredictionSettings
 
 TINY = PredictionSettings.from_dict(
     {
-        'cells': {'max_hypotheses': 2},
+        'cells': {'max_hypotheses': 6},
         'templates': {'max_candidates': 3},
-        'genetic': {'max_candidates': 2, 'max_assignments': 2, 'population': 8, 'generations': 3},
+        'genetic': {'max_candidates': 4, 'max_assignments': 2, 'population': 8, 'generations': 3},
         'relax': {'max_steps': 10},
         'rank': {'top': 3},
     }

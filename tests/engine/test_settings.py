@@ -10,6 +10,10 @@ def test_defaults_survive_a_round_trip():
     settings = PredictionSettings()
     assert PredictionSettings.from_dict(settings.to_dict()) == settings
     assert PredictionSettings.from_dict({}) == settings
+    lattice = PredictionSettings.from_dict({'cells': {'lattice': [4, 4, 4, 90, 90, 90]}})
+    assert lattice.cells.lattice == (4.0, 4.0, 4.0, 90.0, 90.0, 90.0)
+    assert lattice.to_dict()['cells']['lattice'] == [4.0, 4.0, 4.0, 90.0, 90.0, 90.0]
+    assert PredictionSettings.from_dict(lattice.to_dict()) == lattice
 
 
 def test_what_is_left_out_keeps_its_default():
@@ -32,6 +36,11 @@ def test_what_is_left_out_keeps_its_default():
         ({'max_atoms': 1000}, 'max_atoms is 1000'),
         ({'relax': {'force_tolerance': float('nan')}}, 'force_tolerance is nan'),
         ({'templates': {'max_candidates': 0}, 'genetic': {'max_candidates': 0}}, 'switched off'),
+        ({'cells': {'spacegroup': 231}}, 'cells.spacegroup is 231'),
+        ({'cells': {'crystal_system': 'round'}}, 'cells.crystal_system is .round.: give one of triclinic'),
+        ({'cells': {'lattice': [1, 2, 3]}}, 'cells.lattice is'),
+        ({'cells': {'lattice': [1, 2, 3, 90, 90, 180]}}, 'cells.lattice is'),
+        ({'cells': {'lattice': 'long'}}, 'cells.lattice is .long.: give a list of numbers'),
         ([], 'must be a dictionary'),
     ],
 )

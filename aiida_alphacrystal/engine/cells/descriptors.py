@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = (
     'centring_factor',
     'composition_vector',
     'lattice_from_shape',
+    'obeys_crystal_system',
     'shape_of_lattice',
 )
 
@@ -32,6 +34,9 @@ COMPOSITION_SIZE = 5 * 11 + _FRACTIONS + 3 + _MAX_Z
 
 #: Length of ``shape_of_lattice``.
 LATTICE_SIZE = 6
+
+#: A lattice that a user gives obeys a crystal system within this share of the lengths, and so many degrees.
+_SAME_LENGTH, _SAME_ANGLE = 0.01, 0.5
 
 #: Lattice points in the conventional cell by the first letter of the Hermann-Mauguin symbol; R on hexagonal axes.
 _CENTRING = {'P': 1, 'A': 2, 'B': 2, 'C': 2, 'I': 2, 'R': 3, 'F': 4}
@@ -60,6 +65,7 @@ def composition_vector(formula: Formula) -> FloatArray:
     return np.concatenate([*statistics, ordered, sizes, elements])
 
 
+@functools.lru_cache(maxsize=230)
 def centring_factor(spacegroup: int) -> int:
     """Return how many primitive cells the conventional cell of a space group holds.
 
@@ -68,6 +74,18 @@ def centring_factor(spacegroup: int) -> int:
     from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
     return _CENTRING[sg_symbol_from_int_number(spacegroup, hexagonal=True)[0]]
+
+
+def obeys_crystal_system(lattice: npt.ArrayLike, spacegroup: int) -> bool:
+    """Return whether a conventional lattice has what the crystal system of a space group asks for.
+
+    :param lattice: a, b, c (A) and alpha, beta, gamma (degrees).
+    :param spacegroup: international number.
+    """
+    given = np.asarray(lattice, dtype=np.float64)
+    wanted = np.array(lattice_from_shape(shape_of_lattice(given, 1), spacegroup, 1))
+    lengths = np.abs(wanted[:3] / given[:3] - 1).max() <= _SAME_LENGTH
+    return bool(lengths and np.abs(wanted[3:] - given[3:]).max() <= _SAME_ANGLE)
 
 
 def shape_of_lattice(lattice: npt.ArrayLike, atoms: int) -> FloatArray:

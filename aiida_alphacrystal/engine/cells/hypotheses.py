@@ -16,9 +16,12 @@ class CellHypothesis:
     :param lattice: conventional a, b, c (A) and alpha, beta, gamma (degrees) in the standard setting of the group
         (hexagonal axes, unique axis b, origin choice as in pyxtal).
     :param probability: probability of the hypothesis; those of one formula sum to at most one.
+    :param volume_uncertainty: relative error of the volume that two thirds of such hypotheses stay below, None where
+        it is not known.
     """
 
     spacegroup: int
     formula_units: int
     lattice: tuple[float, float, float, float, float, float]
     probability: float
+    volume_uncertainty: float | None = None

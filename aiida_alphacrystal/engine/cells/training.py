@@ -1,275 +1,498 @@
-"""Train the cell predictor on known crystals."""
+"""Train the cell predictor on known crystals.
+
+The networks that score the classes are trained each without one part of the formulas, so that the ranker can be trained
+on what they say of formulas that they have not seen; the votes leave the crystals of the same formula out as well.
+"""
 
 from __future__ import annotations
 
-import collections
-import copy
 import dataclasses
+import hashlib
 import json
 import math
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from aiida_alphacrystal.engine import checkpoint
-from aiida_alphacrystal.engine.cells.descriptors import centring_factor, composition_vector, shape_of_lattice
-from aiida_alphacrystal.engine.cells.model import (
-    FORMAT,
-    VERSION,
-    CellModel,
-    CellNetwork,
-    load_cell_model,
-    predict_cells,
-)
+from aiida_alphacrystal.engine.cells.descriptors import LATTICE_SIZE, centring_factor, composition_vector
+from aiida_alphacrystal.engine.cells.model import CellModel, load_cell_model, save_cell_model
+from aiida_alphacrystal.engine.cells.networks import ClassNetwork, LatticeNetwork, Ranker, ranker_inputs
+from aiida_alphacrystal.engine.cells.scoring import cell_class, open_formula, score_cells
+from aiida_alphacrystal.engine.cells.votes import TemplateVotes, conventional_shape
 from aiida_alphacrystal.engine.datasets import file_sha256, read_crystals, with_spacegroup
-from aiida_alphacrystal.engine.settings import CellSettings
+from aiida_alphacrystal.engine.features import atomic_numbers
+from aiida_alphacrystal.engine.progress import report
+from aiida_alphacrystal.engine.reconstruct.library import load_library
+from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.datasets import Crystal
 
-__all__ = ('evaluate_cells', 'train_cells')
+__all__ = ('CellTrainSettings', 'train_cells')
 
-EPOCHS = 30
-BATCH = 128
-LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 0.05
-LATTICE_WEIGHT = 0.5
-WIDTH = 320
+FloatArray = npt.NDArray[np.float64]
+
+#: Share of the crystals whose lattice is learnt as if no template had one, so that the network can do without.
+_SILENT = 0.25
 
 
-class _Samples(NamedTuple):
-    """Training data in arrays: compositions, cell classes, space groups, atoms per conventional cell, shapes."""
+@dataclasses.dataclass(frozen=True)
+class CellTrainSettings:
+    """How the networks are trained.
 
-    x: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.int64]
-    spacegroups: npt.NDArray[np.int64]
-    log_atoms: npt.NDArray[np.float64]
-    y: npt.NDArray[np.float64]
+    :param folds: parts of the formulas, each left out by one of the class networks.
+    :param class_epochs: epochs of each class network.
+    :param ranker_epochs: epochs of the ranker.
+    :param lattice_epochs: epochs of the lattice network.
+    :param batch: crystals per step.
+    :param learning_rate: of AdamW at the start; it falls as a cosine.
+    :param weight_decay: of AdamW.
+    :param width: hidden units of the class networks.
+    :param max_atoms: the largest primitive cell whose votes are asked for.
+    """
+
+    folds: int = 5
+    class_epochs: int = 25
+    ranker_epochs: int = 6
+    lattice_epochs: int = 25
+    batch: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    width: int = 256
+    max_atoms: int = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class _Samples:
+    """Crystals as tensors, of all classes that there are.
+
+    :param composition: scaled, shape (crystals, COMPOSITION_SIZE).
+    :param labels: class of each crystal, -1 where it has none, shape (crystals,).
+    :param fixed: whether a class has the formula units of the crystal, shape (crystals, classes).
+    :param possible: whether it has any that the formula allows, likewise.
+    :param votes: logarithm of the votes, minus infinity where there are none, likewise.
+    :param strongest: logarithm of the strongest vote, likewise.
+    :param sizes: logarithm of the atoms in a formula unit and number of elements, shape (crystals, 2).
+    :param spacegroups: shape (crystals,).
+    :param log_atoms: logarithm of the atoms in the conventional cell, shape (crystals,).
+    :param shapes: scaled shape of the lattice, NaN where it is not known, shape (crystals, LATTICE_SIZE).
+    :param voted: scaled shape that the templates have, NaN where there is none, likewise.
+    :param spreads: its scaled spread, likewise.
+    """
+
+    composition: torch.Tensor
+    labels: torch.Tensor
+    fixed: torch.Tensor
+    possible: torch.Tensor
+    votes: torch.Tensor
+    strongest: torch.Tensor
+    sizes: torch.Tensor
+    spacegroups: torch.Tensor
+    log_atoms: torch.Tensor
+    shapes: torch.Tensor
+    voted: torch.Tensor
+    spreads: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.labels)
 
 
 def train_cells(
     data: Path,
     val: Path,
     output_dir: Path,
+    templates: Path | None = None,
     seed: int = 0,
-    progress: Callable[[int, int, float], None] | None = None,
+    settings: CellTrainSettings | None = None,
 ) -> dict[str, Any]:
     """Train the cell predictor and write its weights and card.
 
+    Class networks that are finished are kept beside the output until the end, so that a training that was stopped goes
+    on with the next one, to the same result.
+
     :param data: training crystals, one JSON object a line.
-    :param val: crystals to choose the epoch and the temperature on.
+    :param val: crystals to fit what makes probabilities and errors calibrated.
     :param output_dir: where ``cells.safetensors`` and ``cells.json`` are written.
-    :param seed: of the initial weights, the dropout and the order of the crystals.
-    :param progress: called after every epoch with its number, their total and the loss on ``val``.
+    :param templates: library whose crystals vote; None for the one that the package carries.
+    :param seed: of everything that is drawn.
+    :param settings: how the networks are trained.
     :return: the card.
     """
     started = time.monotonic()
+    how = settings or CellTrainSettings()
     training, validation = with_spacegroup(read_crystals(data)), with_spacegroup(read_crystals(val))
-    classes = sorted({_cell_class(crystal) for crystal in training})
-    samples = _samples(training, classes)
-    scales = _scales(samples)
-    network, epoch = _fit(samples, _samples(validation, classes), scales, len(classes), seed, progress)
+    classes = sorted({cell_class(crystal) for crystal in training})
+    library = load_library(templates)
+    voters = TemplateVotes(library)
+    scales = _scales(training)
+    samples = _prepare(training, classes, voters, scales, how.max_atoms, 'votes')
+    held_out = _prepare(validation, classes, voters, scales, how.max_atoms, 'votes_val')
+    parts = _Parts(output_dir, [file_sha256(data), seed, dataclasses.asdict(how)])
+    with one_thread():
+        folds = _folds(training, how.folds, seed)
+        networks = tuple(
+            _fit_classes(samples, folds != fold, how, seed + fold, fold, parts) for fold in range(how.folds)
+        )
+        prior = np.log(np.bincount(samples.labels.numpy(), minlength=len(classes)) + 1.0)
+        first = _fit_temperature(_averaged(networks, held_out, 1.0), held_out)
+        unseen = _unseen(networks, samples, folds, first)
+        ranker = _fit_ranker(samples, unseen, torch.from_numpy(prior).float(), how, seed)
+        scores = _ranker_scores(ranker, held_out, _averaged(networks, held_out, first), torch.from_numpy(prior).float())
+        lattice = _fit_lattice(samples, how, seed)
+        factor = _volume_factor(lattice, held_out)
     model = CellModel(
-        network=network,
+        networks=networks,
+        ranker=ranker,
+        lattice=lattice,
         spacegroups=np.array([spacegroup for spacegroup, _ in classes]),
         formula_units=np.array([units for _, units in classes]),
+        prior=prior,
         scales=scales,
-        temperature=_fit_temperature(network, _samples(validation, classes), scales),
+        temperatures=(first, _fit_temperature(scores, held_out)),
+        volume_factor=factor,
     )
-    _write(model, output_dir / 'cells.safetensors')
+    save_cell_model(model, output_dir / 'cells.safetensors')
     card = {
-        'what': 'cell predictor: space group, formula units and lattice from a composition',
+        'what': 'cell predictor: space group, formula units and lattice from a composition and the votes of templates',
         'command': f'aiida-alphacrystal train cells --data {data.name} --val {val.name} --seed {seed} --output DIR',
         'data': {
             'train': {'file': data.name, 'sha256': file_sha256(data), 'crystals': len(training)},
             'val': {'file': val.name, 'sha256': file_sha256(val), 'crystals': len(validation)},
+            'templates': {'file': 'shipped' if templates is None else templates.name, 'crystals': voters.members},
             'source': 'Materials Project (A. Jain et al., APL Materials 1, 011002, 2013), CC BY 4.0',
         },
         'seed': seed,
-        'settings': {'epochs': EPOCHS, 'batch': BATCH, 'learning_rate': LEARNING_RATE, 'width': WIDTH},
-        'best_epoch': epoch,
+        'settings': dataclasses.asdict(how),
         'classes': len(classes),
         'wall_seconds': round(time.monotonic() - started, 1),
-        'scores_on_val': evaluate_cells(load_cell_model(output_dir / 'cells.safetensors'), validation),
+        'scores_on_val': score_cells(load_cell_model(output_dir / 'cells.safetensors'), validation, library),
     }
     (output_dir / 'cells.json').write_text(json.dumps(card, indent=2) + '\n')
+    parts.remove()
     return card
 
 
-def evaluate_cells(model: CellModel, crystals: Sequence[Crystal]) -> dict[str, float]:
-    """Score a cell predictor on known crystals, which it is given as reduced formulas.
+class _Parts:
+    """Networks that are finished, kept until the whole training is.
 
-    :param model: the cell predictor.
-    :param crystals: the truth.
-    :return: shares of crystals whose space group is among the first 1, 5 and 10, whose number of formula units is
-        among the first 1 and 3, and the mean absolute relative error of the volume per atom in the right space group.
+    :param directory: where.
+    :param key: what decides about them, as plain values.
     """
-    ranks: list[float] = []
-    unit_ranks: list[float] = []
-    errors: list[float] = []
-    for crystal in crystals:
-        formula = _reduced(crystal)
-        settings = CellSettings(max_hypotheses=200)
-        hypotheses = predict_cells(model, formula, settings, max_atoms=max(20, crystal.natoms))
-        spacegroups = list(dict.fromkeys(hypothesis.spacegroup for hypothesis in hypotheses))
-        ranks.append(spacegroups.index(crystal.spacegroup) if crystal.spacegroup in spacegroups else math.inf)
-        weight: collections.Counter[int] = collections.Counter()
-        for hypothesis in hypotheses:
-            weight[hypothesis.formula_units] += hypothesis.probability  # type: ignore[assignment]
-        ordered = [units for units, _ in weight.most_common()]
-        units = _cell_class(crystal)[1]
-        unit_ranks.append(ordered.index(units) if units in ordered else math.inf)
-        errors += [
-            abs(_volume_per_atom(hypothesis.lattice, hypothesis.spacegroup, units * formula.atoms_per_unit) / truth - 1)
-            for hypothesis in hypotheses
-            for truth in [crystal.volume / crystal.natoms]
-            if (hypothesis.spacegroup, hypothesis.formula_units) == (crystal.spacegroup, units)
-        ]
-    return {
-        'n': len(crystals),
-        **{f'spacegroup_top{top}': round(float(np.mean(np.array(ranks) < top)), 4) for top in (1, 5, 10)},
-        **{f'formula_units_top{top}': round(float(np.mean(np.array(unit_ranks) < top)), 4) for top in (1, 3)},
-        'volume_mare': round(float(np.mean(errors)), 4) if errors else math.nan,
-    }
+
+    def __init__(self, directory: Path, key: Any) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+
+    def load(self, number: int, network: nn.Module) -> bool:
+        """Fill a network from what was kept, and return whether there was something.
+
+        :param number: which one.
+        :param network: of the right architecture.
+        """
+        path = self._path(number)
+        if not path.exists():
+            return False
+        network.load_state_dict(load_file(path))
+        return True
+
+    def keep(self, number: int, network: nn.Module) -> None:
+        """Keep a network.
+
+        :param number: which one.
+        :param network: the network.
+        """
+        draft = self._path(number).with_suffix('.part')
+        save_file(network.state_dict(), draft)
+        draft.replace(self._path(number))
+
+    def remove(self) -> None:
+        """Remove everything that was kept, whatever it belonged to."""
+        for path in self._directory.glob('.cells-*'):
+            path.unlink()
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f'.cells-{self._name}-{number}.safetensors'
 
 
-def _volume_per_atom(lattice: Sequence[float], spacegroup: int, atoms: int) -> float:
-    return math.exp(float(shape_of_lattice(lattice, atoms * centring_factor(spacegroup))[0]))
-
-
-def _reduced(crystal: Crystal) -> Formula:
-    """Return the formula of a crystal with its formula units left open."""
-    return dataclasses.replace(crystal.formula, formula_units=None)
-
-
-def _cell_class(crystal: Crystal) -> tuple[int, int]:
-    """Return the space group and the number of formula units of the primitive cell of a crystal."""
-    return cast('int', crystal.spacegroup), cast('int', crystal.formula.formula_units)
-
-
-def _samples(crystals: Sequence[Crystal], classes: Sequence[tuple[int, int]]) -> _Samples:
-    """Put crystals into arrays; a class that is not in the list gets the label -1."""
+def _prepare(
+    crystals: Sequence[Crystal],
+    classes: Sequence[tuple[int, int]],
+    voters: TemplateVotes,
+    scales: dict[str, FloatArray],
+    max_atoms: int,
+    stage: str,
+) -> _Samples:
+    """Put crystals and the votes for them into tensors; those of a formula do not vote for it."""
     index = {pair: label for label, pair in enumerate(classes)}
-    formulas = [_reduced(crystal) for crystal in crystals]
-    atoms = [crystal.natoms * centring_factor(_cell_class(crystal)[0]) for crystal in crystals]
+    numbers, members = atomic_numbers(), voters.members_by_composition()
+    units = np.array([pair[1] for pair in classes])
+    votes, strongest = np.full((2, len(crystals), len(classes)), -np.inf, dtype=np.float32)
+    voted, spreads = np.full((2, len(crystals), LATTICE_SIZE), np.nan)
+    for row, crystal in enumerate(crystals):
+        formula = open_formula(crystal)
+        key = frozenset(
+            (numbers[symbol], count) for symbol, count in zip(formula.elements, formula.counts, strict=True)
+        )
+        excluded = np.zeros(voters.members, dtype=bool)
+        excluded[members.get(key, [])] = True
+        found = voters.vote(formula, max(max_atoms, crystal.natoms), excluded)
+        for place, pair in enumerate(zip(found.spacegroups.tolist(), found.formula_units.tolist(), strict=True)):
+            if pair in index:
+                votes[row, index[pair]], strongest[row, index[pair]] = found.votes[place], found.strongest[place]
+            lattice = voters.lattice(found, place) if pair == cell_class(crystal) else None
+            if lattice is not None:
+                voted[row], spreads[row] = lattice.shape, lattice.spread
+        report(stage, row + 1, len(crystals))
+    formulas = [open_formula(crystal) for crystal in crystals]
+    allowed = [formula.allowed_formula_units(max_atoms) for formula in formulas]
+    own = np.array([cell_class(crystal)[1] for crystal in crystals])
+    atoms = [crystal.natoms * centring_factor(cell_class(crystal)[0]) for crystal in crystals]
+    composition = np.array([composition_vector(formula) for formula in formulas])
+    shapes = np.array([_shape(crystal) for crystal in crystals])
     return _Samples(
-        x=np.array([composition_vector(formula) for formula in formulas]),
-        labels=np.array([index.get(_cell_class(crystal), -1) for crystal in crystals]),
-        spacegroups=np.array([crystal.spacegroup for crystal in crystals]),
-        log_atoms=np.log(atoms),
-        y=np.array([_shape(crystal, count) for crystal, count in zip(crystals, atoms, strict=True)]),
+        composition=_floats((composition - scales['x_mean']) / scales['x_std']),
+        labels=torch.tensor([index.get(cell_class(crystal), -1) for crystal in crystals]),
+        fixed=torch.from_numpy(units == own[:, None]),
+        possible=torch.from_numpy(np.array([np.isin(units, some) for some in allowed])),
+        votes=torch.from_numpy(votes),
+        strongest=torch.from_numpy(strongest),
+        sizes=_floats([[math.log(formula.atoms_per_unit), len(formula.elements)] for formula in formulas]),
+        spacegroups=torch.tensor([cell_class(crystal)[0] for crystal in crystals]),
+        log_atoms=_floats(np.log(atoms)),
+        shapes=_floats((shapes - scales['y_mean']) / scales['y_std']),
+        voted=_floats((voted - scales['y_mean']) / scales['y_std']),
+        spreads=_floats(spreads / scales['y_std']),
     )
 
 
-def _shape(crystal: Crystal, atoms: int) -> npt.NDArray[np.float64]:
-    """Return the shape of the conventional lattice, or NaN where spglib does not find the stated space group."""
-    import spglib
-
-    numbers = np.unique(crystal.species, return_inverse=True)[1]
-    cell = (crystal.lattice.tolist(), crystal.frac_coords.tolist(), numbers.tolist())
-    dataset = spglib.get_symmetry_dataset(cell, symprec=0.1)
-    if dataset is None or dataset.number != crystal.spacegroup:
-        return np.full(6, np.nan)
-    lengths = np.linalg.norm(dataset.std_lattice, axis=1)
-    units = dataset.std_lattice / lengths[:, None]
-    cosines = np.clip([units[1] @ units[2], units[0] @ units[2], units[0] @ units[1]], -1, 1)
-    return shape_of_lattice([*lengths, *np.degrees(np.arccos(cosines))], atoms)
+def _floats(values: npt.ArrayLike) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
-def _scales(samples: _Samples) -> dict[str, npt.NDArray[np.float64]]:
+def _shape(crystal: Crystal) -> FloatArray:
+    """Return the shape of the conventional lattice, NaN where spglib does not find the stated space group."""
+    kinds = np.unique(crystal.species, return_inverse=True)[1]
+    shape = conventional_shape(crystal.lattice, kinds, crystal.frac_coords, cast('int', crystal.spacegroup))
+    return np.full(LATTICE_SIZE, np.nan) if shape is None else shape
+
+
+def _scales(crystals: Sequence[Crystal]) -> dict[str, FloatArray]:
+    x = np.array([composition_vector(open_formula(crystal)) for crystal in crystals])
+    y = np.array([_shape(crystal) for crystal in crystals])
     return {
-        'x_mean': samples.x.mean(axis=0),
-        'x_std': np.maximum(samples.x.std(axis=0), 0.02),
-        'y_mean': np.nanmean(samples.y, axis=0),
-        'y_std': np.maximum(np.nanstd(samples.y, axis=0), 1e-3),
+        'x_mean': x.mean(axis=0),
+        'x_std': np.maximum(x.std(axis=0), 0.02),
+        'y_mean': np.nanmean(y, axis=0),
+        'y_std': np.maximum(np.nanstd(y, axis=0), 1e-3),
     }
 
 
-def _tensors(samples: _Samples, scales: dict[str, npt.NDArray[np.float64]]) -> tuple[torch.Tensor, ...]:
-    x = (samples.x - scales['x_mean']) / scales['x_std']
-    y = (samples.y - scales['y_mean']) / scales['y_std']
-    return (
-        torch.from_numpy(x.astype(np.float32)),
-        torch.from_numpy(samples.labels),
-        torch.from_numpy(samples.spacegroups),
-        torch.from_numpy(samples.log_atoms.astype(np.float32)),
-        torch.from_numpy(y.astype(np.float32)),
-    )
+def _folds(crystals: Sequence[Crystal], number: int, seed: int) -> torch.Tensor:
+    """Return the part that each crystal belongs to; those of one formula share it."""
+    names = sorted({crystal.formula.reduced for crystal in crystals})
+    drawn = np.random.default_rng(seed).permutation(np.arange(len(names)) % number)
+    parts = dict(zip(names, drawn.tolist(), strict=True))
+    return torch.tensor([parts[crystal.formula.reduced] for crystal in crystals])
 
 
-def _fit(
-    samples: _Samples,
-    validation: _Samples,
-    scales: dict[str, npt.NDArray[np.float64]],
-    classes: int,
+def _descend(
+    network: nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    rows: torch.Tensor,
+    epochs: int,
+    how: CellTrainSettings,
     seed: int,
-    progress: Callable[[int, int, float], None] | None,
-) -> tuple[CellNetwork, int]:
-    """Return the network of the epoch with the least loss on ``val``, and that epoch."""
-    torch.manual_seed(seed)
+    stage: str,
+) -> None:
+    """Train a network on some rows and put it into evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
-    network = CellNetwork(classes, width=WIDTH)
-    training, held_out = _tensors(samples, scales), _tensors(validation, scales)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    steps = EPOCHS * math.ceil(len(samples.x) / BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    best, best_state, best_epoch = math.inf, copy.deepcopy(network.state_dict()), 0
-    for epoch in range(1, EPOCHS + 1):
-        network.train()
-        for rows in torch.randperm(len(samples.x), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * math.ceil(len(rows) / how.batch))
+    network.train()
+    for epoch in range(epochs):
+        for chosen in rows[torch.randperm(len(rows), generator=generator)].split(how.batch):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            _loss(network, [tensor[rows] for tensor in training]).backward()  # type: ignore[no-untyped-call]
+            loss(chosen).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        network.eval()
-        with torch.no_grad():
-            loss = float(_loss(network, held_out))
-        if loss < best:
-            best, best_state, best_epoch = loss, copy.deepcopy(network.state_dict()), epoch
-        if progress is not None:
-            progress(epoch, EPOCHS, loss)
-    network.load_state_dict(best_state)
+        report(stage, epoch + 1, epochs)
     network.eval()
-    return network, best_epoch
 
 
-def _loss(network: CellNetwork, batch: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return cross-entropy over the classes plus the weighted absolute error of the lattice shape."""
-    x, labels, spacegroups, log_atoms, y = batch
-    hidden = network.hidden(x)
-    classification = nn.functional.cross_entropy(network.classes(hidden), labels, ignore_index=-1)
-    known = ~torch.isnan(y).any(dim=1)
-    shapes = network.shapes(hidden[known], spacegroups[known], log_atoms[known])
-    return classification + LATTICE_WEIGHT * nn.functional.smooth_l1_loss(shapes, y[known], beta=0.1)
+def _entropies(scores: torch.Tensor, samples: _Samples, rows: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy with the cell left open and with its content given, each with half of the weight."""
+    labels = samples.labels[rows]
+    losses = [
+        nn.functional.cross_entropy(scores.masked_fill(~mask[rows], -1e9), labels)
+        for mask in (samples.possible, samples.fixed)
+    ]
+    return 0.5 * (losses[0] + losses[1])
 
 
-def _fit_temperature(network: CellNetwork, validation: _Samples, scales: dict[str, npt.NDArray[np.float64]]) -> float:
-    """Return the temperature with the least cross-entropy on ``val`` (C. Guo et al., ICML 2017)."""
-    x, labels, *_ = _tensors(validation, scales)
+def _fit_classes(
+    samples: _Samples, rows: torch.Tensor, how: CellTrainSettings, seed: int, number: int, parts: _Parts
+) -> ClassNetwork:
+    """Train one class network on some of the crystals."""
+    torch.manual_seed(seed)
+    network = ClassNetwork(samples.votes.shape[1], width=how.width)
+    if not parts.load(number, network):
+        usable = torch.nonzero(rows & _known(samples))[:, 0]
+        _descend(
+            network,
+            lambda chosen: _entropies(network(samples.composition[chosen]), samples, chosen),
+            usable,
+            how.class_epochs,
+            how,
+            seed,
+            f'classes_{number + 1}',
+        )
+        parts.keep(number, network)
+    network.eval()
+    return network
+
+
+def _known(samples: _Samples) -> torch.Tensor:
+    """Return which crystals have a class that is possible for their formula."""
+    places = samples.labels.clamp(min=0)[:, None]
+    return (samples.labels >= 0) & samples.possible.gather(1, places)[:, 0]
+
+
+def _averaged(networks: Sequence[ClassNetwork], samples: _Samples, temperature: float) -> torch.Tensor:
+    """Return the logarithm of the mean probability of every class."""
     with torch.no_grad():
-        logits = network.classes(network.hidden(x))
+        found = [torch.softmax(network(samples.composition) / temperature, dim=1) for network in networks]
+    return torch.stack(found).mean(dim=0).log()
+
+
+def _unseen(
+    networks: Sequence[ClassNetwork], samples: _Samples, folds: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Return what each crystal is given by the network that has not seen its formula."""
+    found = torch.zeros_like(samples.votes)
+    with torch.no_grad():
+        for fold, network in enumerate(networks):
+            rows = folds == fold
+            found[rows] = torch.log_softmax(network(samples.composition[rows]) / temperature, dim=1)
+    return found
+
+
+def _ranker_scores(
+    ranker: Ranker, samples: _Samples, logits: torch.Tensor, prior: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Return the scores of all crystals, with the cell left open and with its content given."""
+    every = torch.arange(len(samples))
+    with torch.no_grad():
+        return {
+            name: ranker(*_seen_by_ranker(samples, logits, prior, every, mask, fixed))
+            for name, mask, fixed in (('possible', samples.possible, 0.0), ('fixed', samples.fixed, 1.0))
+        }
+
+
+def _seen_by_ranker(
+    samples: _Samples,
+    logits: torch.Tensor,
+    prior: torch.Tensor,
+    rows: torch.Tensor,
+    mask: torch.Tensor,
+    fixed: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    sizes = torch.cat([samples.sizes[rows], torch.full((len(rows), 1), fixed)], dim=1)
+    return ranker_inputs(logits[rows], samples.votes[rows], samples.strongest[rows], mask[rows], prior, sizes)
+
+
+def _fit_ranker(
+    samples: _Samples, logits: torch.Tensor, prior: torch.Tensor, how: CellTrainSettings, seed: int
+) -> Ranker:
+    """Train the ranker on what it is given of formulas that neither the networks nor the voters have seen."""
+    torch.manual_seed(seed)
+    ranker = Ranker()
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        losses = []
+        for mask, fixed in ((samples.possible, 0.0), (samples.fixed, 1.0)):
+            scores = ranker(*_seen_by_ranker(samples, logits, prior, rows, mask, fixed))
+            losses.append(nn.functional.cross_entropy(scores.masked_fill(~mask[rows], -1e9), samples.labels[rows]))
+        return 0.5 * (losses[0] + losses[1])
+
+    gentle = dataclasses.replace(how, learning_rate=3 * how.learning_rate, weight_decay=1e-3)
+    _descend(ranker, loss, torch.nonzero(_known(samples))[:, 0], how.ranker_epochs, gentle, seed, 'ranker')
+    return ranker
+
+
+def _fit_lattice(samples: _Samples, how: CellTrainSettings, seed: int) -> LatticeNetwork:
+    """Train the lattice network: absolute errors of all numbers, and a Laplace likelihood for that of the volume."""
+    torch.manual_seed(seed)
+    network = LatticeNetwork()
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        silent = torch.rand(len(rows), generator=generator) < _SILENT
+        found, width = _lattice_of(network, samples, rows, silent)
+        target = samples.shapes[rows]
+        likelihood = (found[:, 0] - target[:, 0]).abs().detach() * torch.exp(-width) + width
+        return nn.functional.smooth_l1_loss(found, target, beta=0.1) + 0.1 * likelihood.mean()
+
+    rows = torch.nonzero(~torch.isnan(samples.shapes).any(dim=1))[:, 0]
+    _descend(network, loss, rows, how.lattice_epochs, how, seed, 'lattice')
+    return network
+
+
+def _lattice_of(
+    network: LatticeNetwork, samples: _Samples, rows: torch.Tensor, silent: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scaled shapes and errors of some crystals, as if there were no templates where it is silent."""
+    voted = samples.voted[rows]
+    if silent is not None:
+        voted = torch.where(silent[:, None], torch.nan, voted)
+    found: tuple[torch.Tensor, torch.Tensor] = network(
+        samples.composition[rows],
+        samples.spacegroups[rows],
+        samples.log_atoms[rows],
+        voted,
+        samples.spreads[rows],
+    )
+    return found
+
+
+def _volume_factor(network: LatticeNetwork, samples: _Samples) -> float:
+    """Return what makes two thirds of the errors of the volume smaller than what is stated."""
+    rows = torch.nonzero(~torch.isnan(samples.shapes).any(dim=1))[:, 0]
+    if len(rows) == 0:
+        return 1.0
+    with torch.no_grad():
+        found, width = _lattice_of(network, samples, rows)
+    ratio = (found[:, 0] - samples.shapes[rows, 0]).abs() * torch.exp(-width)
+    return float(torch.quantile(ratio, 2 / 3))
+
+
+def _fit_temperature(scores: torch.Tensor | dict[str, torch.Tensor], samples: _Samples) -> float:
+    """Return the temperature with the least cross-entropy on ``val`` (C. Guo et al., ICML 2017)."""
+    given = scores if isinstance(scores, dict) else {'possible': scores, 'fixed': scores}
+    rows = torch.nonzero(_known(samples))[:, 0]
+    if len(rows) == 0:
+        return 1.0
+    masks = {'possible': samples.possible, 'fixed': samples.fixed}
+
+    def entropy(temperature: float) -> float:
+        return sum(
+            float(
+                nn.functional.cross_entropy(
+                    (values[rows] / temperature).masked_fill(~masks[name][rows], -1e9), samples.labels[rows]
+                )
+            )
+            for name, values in given.items()
+        )
+
     grid = np.linspace(0.5, 3.0, 51)
-    losses = [float(nn.functional.cross_entropy(logits / float(value), labels, ignore_index=-1)) for value in grid]
-    return float(grid[int(np.argmin(losses))])
-
-
-def _write(model: CellModel, path: Path) -> None:
-    arrays: dict[str, npt.NDArray[Any]] = {
-        f'network.{name}': tensor.numpy().astype(np.float16) for name, tensor in model.network.state_dict().items()
-    }
-    arrays |= {name: array.astype(np.float32) for name, array in model.scales.items()}
-    arrays |= {
-        'spacegroups': model.spacegroups.astype(np.int16),
-        'formula_units': model.formula_units.astype(np.int16),
-        'temperature': np.array([model.temperature], dtype=np.float32),
-    }
-    settings = {'network': {'classes': len(model.spacegroups), 'width': WIDTH}}
-    checkpoint.write_atomically(path, checkpoint.pack(FORMAT, VERSION, arrays, settings))
+    return float(grid[int(np.argmin([entropy(float(value)) for value in grid]))])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiida_alphacrystal.engine.reconstruct.genetic import genetic_candidates
 from aiida_alphacrystal.engine.reconstruct.templates import is_new, propose
+from aiida_alphacrystal.engine.symmetry import crystal_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.settings import PredictionSettings
 
 __all__ = ('Reconstruction', 'reconstruct')
+
+#: How many more templates are looked at where the user knows something of the cell.
+_SPARE = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,7 @@ def reconstruct(
     :param settings: how many candidates each source gives.
     :param seed: of the search.
     """
-    candidates = list(propose(library, formula, settings.templates, settings.max_atoms))
+    candidates = _templates(library, formula, settings)
     reasons = []
     if not candidates and settings.templates.max_candidates > 0:
         reasons.append(f'No known prototype takes the atoms of {formula.label}.')
@@ -59,3 +63,18 @@ def reconstruct(
         candidates += [candidate for candidate in found.candidates if is_new(candidate, candidates)]
         reasons += found.reasons
     return Reconstruction(tuple(candidates), tuple(reasons))
+
+
+def _templates(library: PrototypeLibrary, formula: Formula, settings: PredictionSettings) -> list[Candidate]:
+    """Propose templates that are as the user wants the cell."""
+    wanted, cells = settings.templates, settings.cells
+    if not cells.spacegroup and not cells.crystal_system:
+        return list(propose(library, formula, wanted, settings.max_atoms))
+    more = dataclasses.replace(wanted, max_candidates=_SPARE * wanted.max_candidates)
+    fitting = [
+        candidate
+        for candidate in propose(library, formula, more, settings.max_atoms)
+        if cells.spacegroup in {0, candidate.spacegroup}
+        and cells.crystal_system in {'', crystal_system(candidate.spacegroup)}
+    ]
+    return fitting[: wanted.max_candidates]

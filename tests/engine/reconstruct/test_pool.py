@@ -51,3 +51,15 @@ def test_an_empty_pool_says_why(library, distances):
     pool = reconstruct(parse_formula('Li3N'), [unknown_size], distances, library, settings(20, 5), seed=1)
     assert len(pool.reasons) == 2
     assert '7 formula units' in pool.reasons[1]
+
+
+def test_templates_are_as_the_user_wants_the_cell(library, distances):
+    def spacegroups(**cells):
+        settings = PredictionSettings.from_dict({'cells': cells, 'genetic': {'max_candidates': 0}})
+        found = reconstruct(parse_formula('NaCl'), (), distances, library, settings, 0)
+        return {candidate.spacegroup for candidate in found.candidates}
+
+    assert {221, 225} <= spacegroups()
+    assert spacegroups(spacegroup=221) == {221}
+    assert spacegroups(crystal_system='cubic') == spacegroups()
+    assert spacegroups(crystal_system='hexagonal') == set()

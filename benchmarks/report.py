@@ -28,12 +28,12 @@ RANKINGS = {
 
 #: Evaluations of the same crystals that differ in one thing: name of the summary and what it is.
 ABLATIONS = {
-    'ablation_balanced': 'templates and search (default)',
-    'ablation_templates': 'templates alone',
-    'ablation_reconstruct': 'search alone: network, cells, genetic algorithm',
-    'ablation_unrelaxed': 'templates alone, nothing relaxed',
+    'balanced': 'templates and search (default)',
+    'templates': 'templates alone',
+    'reconstruct': 'search alone: network, cells, genetic algorithm',
+    'unrelaxed': 'templates alone, nothing relaxed',
 }
-PROTOCOLS = {'ablation_fast': 'fast', 'ablation_balanced': 'balanced', 'ablation_stringent': 'stringent'}
+PROTOCOLS = {'fast': 'fast', 'balanced': 'balanced', 'stringent': 'stringent'}
 TOPS = ('1', '5', '10', '20')
 
 #: Colours that people with any colour vision tell apart (Okabe, Ito, 2008).
@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument('--results', type=Path, default=HERE / 'results')
     parser.add_argument('--figures', type=Path, default=HERE / 'figures')
     arguments = parser.parse_args()
-    runs = {path.stem: json.loads(path.read_text()) for path in sorted(arguments.results.glob('*.json'))}
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(arguments.results.glob('*.json'))}
+    runs = {name: summary for name, summary in found.items() if 'match_rate' in summary}
     for name, run in runs.items():
         print(f'\n## {name}\n')
         print_rankings(run)
@@ -55,8 +56,8 @@ def main() -> None:
     print('\n## Accuracy against time\n')
     print_protocols({text: runs[name] for name, text in PROTOCOLS.items() if name in runs})
     arguments.figures.mkdir(exist_ok=True)
-    if 'test12_chgnet' in runs:
-        draw_rankings(runs['test12_chgnet'], arguments.figures / 'rankings.png')
+    if 'balanced' in runs:
+        draw_rankings(runs['balanced'], arguments.figures / 'rankings.png')
     draw_protocols(
         {text: runs[name] for name, text in PROTOCOLS.items() if name in runs}, arguments.figures / 'time.png'
     )

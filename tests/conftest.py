@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +73,15 @@ def crystals_file(tmp_path_factory):
             }
             handle.write(json.dumps(row) + '\n')
     return path
+
+
+@pytest.fixture
+def importable_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes that a test starts import the functions of the test.
+
+    The root of the repository comes last, so that they import the package that is installed.
+    """
+    monkeypatch.setattr(sys, 'path', [*sys.path, str(Path(__file__).parents[1])])
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import pytest
 
 from aiida_alphacrystal.engine.workers import shared, sharing, workers
 
+pytestmark = pytest.mark.usefixtures('importable_tests')
+
 
 def add(number):
     return shared()['base'] + number

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ('wyckoff_mse',)
 
 FloatArray = npt.NDArray[np.float64]
+Cell = tuple[list[list[float]], list[list[float]], list[int]]
+
+#: Tolerance (A) for what has been made symmetric.
+_EXACT = 1e-3
 
 #: Cost of a pair of orbits that cannot be the same.
 _FORBIDDEN = 1e6
@@ -76,20 +80,28 @@ def _sites(structure: Structure) -> _Sites | None:
     if found is None:
         return None
     hall_number = Group(int(found.number)).hall_number
-    standard = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE, hall_number=hall_number)
-    if standard is None:
+    roughly = _standardize(cell, hall_number, SYMMETRY_TOLERANCE)
+    # the origin is found within the tolerance only, so it is looked for once more in what is exactly symmetric now
+    ideal = None if roughly is None else _standardize(roughly, hall_number, _EXACT)
+    dataset = None if ideal is None else spglib.get_symmetry_dataset(ideal, symprec=_EXACT, hall_number=hall_number)
+    if ideal is None or dataset is None:
         return None
-    positions, numbers = np.array(standard.std_positions, dtype=np.float64), standard.std_types
-    ideal = (standard.std_lattice.tolist(), positions.tolist(), numbers.tolist())
-    exact = spglib.get_symmetry_dataset(ideal, hall_number=hall_number)
-    if exact is None:
-        return None
-    groups = [np.flatnonzero(exact.crystallographic_orbits == orbit) for orbit in set(exact.crystallographic_orbits)]
+    positions, numbers = np.array(ideal[1], dtype=np.float64), ideal[2]
+    orbits = dataset.crystallographic_orbits
+    groups = [np.flatnonzero(orbits == orbit) for orbit in sorted(set(orbits.tolist()))]
     return _Sites(
         spacegroup=int(found.number),
-        rotations=np.array(exact.rotations, dtype=np.float64),
-        orbits=tuple((int(numbers[rows[0]]), positions[rows]) for rows in groups),
+        rotations=np.array(dataset.rotations, dtype=np.float64),
+        orbits=tuple((numbers[rows[0]], positions[rows]) for rows in groups),
     )
+
+
+def _standardize(cell: Cell, hall_number: int, tolerance: float) -> Cell | None:
+    """Return the conventional cell in a setting, made symmetric, None where it does not have that symmetry."""
+    dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance, hall_number=hall_number)
+    if dataset is None:
+        return None
+    return dataset.std_lattice.tolist(), dataset.std_positions.tolist(), dataset.std_types.tolist()
 
 
 def _kind(orbit: tuple[int, FloatArray]) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.engine.relax import PotentialFiles
 from aiida_alphacrystal.engine.workers import shared
 
+pytestmark = pytest.mark.usefixtures('importable_tests')
+
 
 class KilledError(Exception):
     """Stands in for the end of the process that collects the results."""

@@ -64,3 +64,16 @@ def test_random_crystals_of_many_groups(descriptions, spacegroup):
         assert wyckoff_mse(other, crystal) == pytest.approx(0, abs=1e-8)
 
     check()
+
+
+@pytest.mark.parametrize('shift', [1e-4, 0.004, 0.01])
+def test_a_small_shift_of_the_origin_is_no_error(made, shift):
+    """The symmetry is looked for within 0.1 A, and so would be the origin, if it were looked for only once."""
+    for name in NAMES:
+        moved = made[name].copy()
+        moved.translate_sites(list(range(len(moved))), [shift, -shift, 2 * shift])
+        assert wyckoff_mse(moved, made[name]) == pytest.approx(0, abs=1e-10)
+    centred = random_crystal(15, ('Sr', 'O'), (4, 8), np.random.default_rng(3))
+    moved = centred.copy()
+    moved.translate_sites(list(range(len(moved))), [shift, -shift, 2 * shift])
+    assert wyckoff_mse(moved, centred) == pytest.approx(0, abs=1e-10)

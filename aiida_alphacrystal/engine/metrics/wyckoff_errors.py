@@ -22,8 +22,9 @@ __all__ = ('wyckoff_mse',)
 FloatArray = npt.NDArray[np.float64]
 Cell = tuple[list[list[float]], list[list[float]], list[int]]
 
-#: Tolerance (A) for what has been made symmetric.
+#: Tolerance (A) for what has been made symmetric, and those with which the symmetry of a crystal is tried.
 _EXACT = 1e-3
+_TOLERANCES = (1e-3, 1e-2, SYMMETRY_TOLERANCE)
 
 #: Cost of a pair of orbits that cannot be the same.
 _FORBIDDEN = 1e6
@@ -52,8 +53,8 @@ def wyckoff_mse(predicted: Structure, truth: Structure) -> float | None:
     counts which is nearest to the representative of the known one. Where the space group leaves origin and axes open,
     those that give the smallest error are taken.
 
-    Both crystals are given the symmetry exactly that they have within ``SYMMETRY_TOLERANCE``; spglib takes one atom of
-    each orbit for that, so crystals that have it only roughly come out with an error of the size of that roughness.
+    Both crystals are given the symmetry exactly that they have within ``SYMMETRY_TOLERANCE``; those that have it only
+    roughly come out with an error of the size of that roughness.
 
     :param predicted: the predicted crystal.
     :param truth: the known crystal.
@@ -80,9 +81,9 @@ def _sites(structure: Structure) -> _Sites | None:
     if found is None:
         return None
     hall_number = Group(int(found.number)).hall_number
-    roughly = _standardize(cell, hall_number, SYMMETRY_TOLERANCE)
-    # the origin is found within the tolerance only, so it is looked for once more in what is exactly symmetric now
-    ideal = None if roughly is None else _standardize(roughly, hall_number, _EXACT)
+    # spglib moves origin and atoms by as much as the tolerance allows, so the tightest one that does is taken
+    standards = (_standardize(cell, hall_number, tolerance, int(found.number)) for tolerance in _TOLERANCES)
+    ideal = next((standard for standard in standards if standard is not None), None)
     dataset = None if ideal is None else spglib.get_symmetry_dataset(ideal, symprec=_EXACT, hall_number=hall_number)
     if ideal is None or dataset is None:
         return None
@@ -96,8 +97,11 @@ def _sites(structure: Structure) -> _Sites | None:
     )
 
 
-def _standardize(cell: Cell, hall_number: int, tolerance: float) -> Cell | None:
-    """Return the conventional cell in a setting, made symmetric, None where it does not have that symmetry."""
+def _standardize(cell: Cell, hall_number: int, tolerance: float, spacegroup: int) -> Cell | None:
+    """Return the conventional cell in a setting, made symmetric, None where it is of another space group."""
+    found = spglib.get_symmetry_dataset(cell, symprec=tolerance)
+    if found is None or found.number != spacegroup:
+        return None
     dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance, hall_number=hall_number)
     if dataset is None:
         return None

@@ -68,7 +68,7 @@ def test_random_crystals_of_many_groups(descriptions, spacegroup):
 
 @pytest.mark.parametrize('shift', [1e-4, 0.004, 0.01])
 def test_a_small_shift_of_the_origin_is_no_error(made, shift):
-    """The symmetry is looked for within 0.1 A, and so would be the origin, if it were looked for only once."""
+    """With the tolerance of the symmetry, 0.1 A, atoms and origin would be moved against each other."""
     for name in NAMES:
         moved = made[name].copy()
         moved.translate_sites(list(range(len(moved))), [shift, -shift, 2 * shift])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 import warnings
@@ -70,6 +71,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     debug = '--debug' in arguments
     if not debug:
         warnings.simplefilter('ignore')
+        os.environ.setdefault('SPGLIB_WARNING', 'OFF')  # spglib writes to standard error where it finds no symmetry
     try:
         status = cmd_root.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
@@ -113,6 +115,4 @@ def _complain(message: str, title: str = 'Error') -> None:
 
 def _close_broken_pipe() -> None:
     """Let the interpreter end in silence after the reader of standard output has gone."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

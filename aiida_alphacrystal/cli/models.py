@@ -152,7 +152,7 @@ def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from aiida_alphacrystal.report.tables import describe_failures, percentages, print_facts, wide_console
+    from aiida_alphacrystal.report.tables import describe_failures, number_text, percentages, print_facts, wide_console
 
     noun = 'crystal' if number == 1 else 'crystals'
     title = f'{number} {noun} of {escape(name)}: how many are among the first candidates'
@@ -173,14 +173,15 @@ def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
     new = scores['new_prototypes']
     table.add_row('new prototypes', str(new['n']), *percentages(new, _TOPS))
     wide_console().print(table)
+    errors = [number_text(scores[key], 3) for key in ('ece', 'ece_all')]
     processes = 'process' if scores['jobs'] == 1 else 'processes'
     print_facts(
         {
             'nearest': 'the known crystals of the same stoichiometry with the most similar elements',
             'strictly': 'with a root mean square displacement below 0.1 (volume per atom)^(1/3)',
             'new prototypes': f'{_percent(new["share"])} of all, which no template of the same stoichiometry matches',
-            'calibration error': f'{_number(scores["ece"])} of first candidates, {_number(scores["ece_all"])} of all',
-            'RMS displacement': f'{_number(scores["rmse"]["1"])} of first candidates that match',
+            'calibration error': f'{errors[0]} of first candidates, {errors[1]} of all',
+            'RMS displacement': f'{number_text(scores["rmse"]["1"], 3)} of first candidates that match',
             'time': f'{scores["seconds_per_1000"]:.1f} s per 1000 compositions on {scores["jobs"]} {processes}',
             'without a candidate': describe_failures(scores['failures']),
         }
@@ -189,7 +190,3 @@ def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
 
 def _percent(share: float) -> str:
     return f'{100 * share:.1f} %'
-
-
-def _number(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'

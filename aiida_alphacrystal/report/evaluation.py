@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida_alphacrystal.report.tables import describe_failures, percentages, print_facts, wide_console
+from aiida_alphacrystal.report.tables import describe_failures, number_text, percentages, print_facts, wide_console
 
 __all__ = ('print_comparison', 'print_evaluation')
 
@@ -61,22 +61,18 @@ def print_evaluation(summary: Mapping[str, Any], name: str) -> None:
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     """Return what stands below the table."""
     potential, seconds = summary['potential'], summary['seconds_per_entry']
-    rms, median = summary['rmse'], summary['rmse_median']
+    rms, median = (number_text(summary[key]['1'], 4) for key in ('rmse', 'rmse_median'))
     return {
         'sources': ', '.join(summary['sources']),
         'relaxed with': 'nothing' if potential is None else potential['name'],
         'strictly': 'with a root mean square displacement below 0.1 (volume per atom)^(1/3)',
         'valid as well': f'by SMACT and distances; {100 * summary["valid_entries"]:.1f} % of the known crystals are',
         'new prototypes': 'no template of the same stoichiometry matches them',
-        'RMS displacement': f'{_number(rms["1"])} of first structures that match, median {_number(median["1"])}',
+        'RMS displacement': f'{rms} of first structures that match, median {median}',
         'time': f'{seconds["median"]:.1f} s for an entry, 95 % below {seconds["p95"]:.1f} s',
         'memory': f'{summary["peak_memory_mib"]:.0f} MiB at most in one process',
         'without a structure': describe_failures(summary['failures']),
     }
-
-
-def _number(value: float | None) -> str:
-    return '-' if value is None else f'{value:.4f}'
 
 
 def print_comparison(values: Mapping[str, Any]) -> None:

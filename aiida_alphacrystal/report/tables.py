@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'describe_failures',
+    'number_text',
     'percentages',
     'print_facts',
     'print_json',
@@ -60,8 +61,8 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
             str(row.rank),
             f'{row.spacegroup_symbol} ({row.spacegroup})',
             str(row.number_of_atoms),
-            _number(row.formation_energy_per_atom, 3),
-            _number(row.volume_per_atom, 2),
+            number_text(row.formation_energy_per_atom, 3),
+            number_text(row.volume_per_atom, 2),
             row.source,
             'yes' if row.converged else 'no',
             str(row.pk),
@@ -99,10 +100,10 @@ def print_refinement(report: RefinementReport, option: str = '') -> None:
             str(row.predicted_rank),
             f'{row.spacegroup_symbol} ({row.spacegroup})',
             str(row.number_of_atoms),
-            _number(row.energy_per_atom, 4),
-            _number(1000 * row.relative_energy, 1),
-            _number(None if row.predicted_relative_energy is None else 1000 * row.predicted_relative_energy, 1),
-            _number(row.volume_per_atom, 2),
+            number_text(row.energy_per_atom, 4),
+            number_text(1000 * row.relative_energy, 1),
+            number_text(None if row.predicted_relative_energy is None else 1000 * row.predicted_relative_energy, 1),
+            number_text(row.volume_per_atom, 2),
             str(row.pk),
         )
     console.print(table)
@@ -170,7 +171,12 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
-def _number(value: float | None, digits: int) -> str:
+def number_text(value: float | None, digits: int) -> str:
+    """Return a number as text, a dash where there is none.
+
+    :param value: the number.
+    :param digits: after the point.
+    """
     return '-' if value is None else f'{value:.{digits}f}'
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.settings import CellSettings
 
-__all__ = ('class_votes', 'predict_cells')
+__all__ = ('predict_cells',)
 
 FloatArray = npt.NDArray[np.float64]
 Lattice = tuple[float, float, float, float, float, float]
@@ -92,23 +92,6 @@ def predict_cells(
     )
 
 
-def class_votes(model: CellModel, votes: CellVotes | None) -> tuple[FloatArray, FloatArray]:
-    """Return all votes and the strongest vote for every class, logarithms, minus infinity where there are none.
-
-    :param model: whose classes.
-    :param votes: for the cells of one compound, None where nobody was asked.
-    :return: two arrays, shape (classes,).
-    """
-    every, strongest = np.full((2, len(model.spacegroups)), -np.inf)
-    if votes is not None:
-        keys = (model.spacegroups * 1000 + model.formula_units).tolist()
-        places = {key: place for place, key in enumerate(keys)}
-        for row, key in enumerate((votes.spacegroups * 1000 + votes.formula_units).tolist()):
-            if key in places:
-                every[places[key]], strongest[places[key]] = votes.votes[row], votes.strongest[row]
-    return every, strongest
-
-
 def _rank(
     model: CellModel, formula: Formula, composition: torch.Tensor, max_atoms: int, votes: CellVotes | None
 ) -> _Ranked:
@@ -118,7 +101,9 @@ def _rank(
     allowed = np.isin(model.formula_units, formula.allowed_formula_units(max_atoms))
     if not allowed.any():
         return _spread_over_spacegroups(model, formula, torch.exp(averaged).numpy())
-    every, strongest = class_votes(model, votes)
+    nothing = np.full(len(model.spacegroups), -np.inf)
+    classes_of = (model.spacegroups, model.formula_units)
+    every, strongest = (nothing, nothing) if votes is None else votes.by_class(*classes_of)
     classes, sample = ranker_inputs(
         averaged[None].float(),
         torch.from_numpy(every[None]).float(),

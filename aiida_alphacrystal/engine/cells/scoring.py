@@ -17,7 +17,7 @@ from aiida_alphacrystal.engine.cells.descriptors import (
     shape_of_lattice,
 )
 from aiida_alphacrystal.engine.cells.prediction import predict_cells
-from aiida_alphacrystal.engine.cells.votes import TemplateVotes, conventional_shape
+from aiida_alphacrystal.engine.cells.votes import TemplateVotes, shape_of_crystal
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.metrics.calibration import expected_calibration_error
 from aiida_alphacrystal.engine.progress import report
@@ -167,8 +167,7 @@ def _lattice_pairs(
     None where spglib does not find the stated space group.
     """
     spacegroup = cast('int', crystal.spacegroup)
-    kinds = np.unique(crystal.species, return_inverse=True)[1]
-    truth = conventional_shape(crystal.lattice, kinds, crystal.frac_coords, spacegroup)
+    truth = shape_of_crystal(crystal)
     if truth is None:
         return None
     pinned = CellSettings(max_hypotheses=1, spacegroup=spacegroup)

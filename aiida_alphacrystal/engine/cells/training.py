@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from aiida_alphacrystal.engine.cells.descriptors import LATTICE_SIZE, centring_f
 from aiida_alphacrystal.engine.cells.model import CellModel, load_cell_model, save_cell_model
 from aiida_alphacrystal.engine.cells.networks import ClassNetwork, LatticeNetwork, Ranker, ranker_inputs
 from aiida_alphacrystal.engine.cells.scoring import cell_class, open_formula, score_cells
-from aiida_alphacrystal.engine.cells.votes import TemplateVotes, conventional_shape
+from aiida_alphacrystal.engine.cells.votes import TemplateVotes, shape_of_crystal
 from aiida_alphacrystal.engine.datasets import file_sha256, read_crystals, with_spacegroup
 from aiida_alphacrystal.engine.features import atomic_numbers
 from aiida_alphacrystal.engine.progress import report
@@ -133,9 +133,10 @@ def train_cells(
     classes = sorted({cell_class(crystal) for crystal in training})
     library = load_library(templates)
     voters = TemplateVotes(library)
-    scales = _scales(training)
-    samples = _prepare(training, classes, voters, scales, how.max_atoms, 'votes')
-    held_out = _prepare(validation, classes, voters, scales, how.max_atoms, 'votes_val')
+    described = _describe(training)
+    scales = _scales(*described)
+    samples = _prepare(training, described, classes, voters, scales, how.max_atoms, 'votes')
+    held_out = _prepare(validation, _describe(validation), classes, voters, scales, how.max_atoms, 'votes_val')
     parts = _Parts(output_dir, [file_sha256(data), seed, dataclasses.asdict(how)])
     with one_thread():
         folds = _folds(training, how.folds, seed)
@@ -226,6 +227,7 @@ class _Parts:
 
 def _prepare(
     crystals: Sequence[Crystal],
+    described: tuple[FloatArray, FloatArray],
     classes: Sequence[tuple[int, int]],
     voters: TemplateVotes,
     scales: dict[str, FloatArray],
@@ -233,9 +235,10 @@ def _prepare(
     stage: str,
 ) -> _Samples:
     """Put crystals and the votes for them into tensors; those of a formula do not vote for it."""
+    composition, shapes = described
     index = {pair: label for label, pair in enumerate(classes)}
     numbers, members = atomic_numbers(), voters.members_by_composition()
-    units = np.array([pair[1] for pair in classes])
+    spacegroups, units = np.array(classes).T
     votes, strongest = np.full((2, len(crystals), len(classes)), -np.inf, dtype=np.float32)
     voted, spreads = np.full((2, len(crystals), LATTICE_SIZE), np.nan)
     for row, crystal in enumerate(crystals):
@@ -246,9 +249,8 @@ def _prepare(
         excluded = np.zeros(voters.members, dtype=bool)
         excluded[members.get(key, [])] = True
         found = voters.vote(formula, max(max_atoms, crystal.natoms), excluded)
+        votes[row], strongest[row] = found.by_class(spacegroups, units)
         for place, pair in enumerate(zip(found.spacegroups.tolist(), found.formula_units.tolist(), strict=True)):
-            if pair in index:
-                votes[row, index[pair]], strongest[row, index[pair]] = found.votes[place], found.strongest[place]
             lattice = voters.lattice(found, place) if pair == cell_class(crystal) else None
             if lattice is not None:
                 voted[row], spreads[row] = lattice.shape, lattice.spread
@@ -257,8 +259,6 @@ def _prepare(
     allowed = [formula.allowed_formula_units(max_atoms) for formula in formulas]
     own = np.array([cell_class(crystal)[1] for crystal in crystals])
     atoms = [crystal.natoms * centring_factor(cell_class(crystal)[0]) for crystal in crystals]
-    composition = np.array([composition_vector(formula) for formula in formulas])
-    shapes = np.array([_shape(crystal) for crystal in crystals])
     return _Samples(
         composition=_floats((composition - scales['x_mean']) / scales['x_std']),
         labels=torch.tensor([index.get(cell_class(crystal), -1) for crystal in crystals]),
@@ -281,14 +281,18 @@ def _floats(values: npt.ArrayLike) -> torch.Tensor:
 
 def _shape(crystal: Crystal) -> FloatArray:
     """Return the shape of the conventional lattice, NaN where spglib does not find the stated space group."""
-    kinds = np.unique(crystal.species, return_inverse=True)[1]
-    shape = conventional_shape(crystal.lattice, kinds, crystal.frac_coords, cast('int', crystal.spacegroup))
+    shape = shape_of_crystal(crystal)
     return np.full(LATTICE_SIZE, np.nan) if shape is None else shape
 
 
-def _scales(crystals: Sequence[Crystal]) -> dict[str, FloatArray]:
-    x = np.array([composition_vector(open_formula(crystal)) for crystal in crystals])
-    y = np.array([_shape(crystal) for crystal in crystals])
+def _describe(crystals: Sequence[Crystal]) -> tuple[FloatArray, FloatArray]:
+    """Return compositions and shapes of the lattices of crystals as they are."""
+    compositions = np.array([composition_vector(open_formula(crystal)) for crystal in crystals])
+    return compositions, np.array([_shape(crystal) for crystal in crystals])
+
+
+def _scales(x: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
+    """Return mean and standard deviation of compositions and shapes."""
     return {
         'x_mean': x.mean(axis=0),
         'x_std': np.maximum(x.std(axis=0), 0.02),

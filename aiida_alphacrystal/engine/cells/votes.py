@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,10 @@ from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
+    from aiida_alphacrystal.engine.datasets import Crystal
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
 
-__all__ = ('CellVotes', 'LatticeVote', 'TemplateVotes', 'conventional_shape')
+__all__ = ('CellVotes', 'LatticeVote', 'TemplateVotes', 'conventional_shape', 'shape_of_crystal')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -55,6 +56,21 @@ class CellVotes:
     def __len__(self) -> int:
         """Return the number of cells that have votes."""
         return len(self.spacegroups)
+
+    def by_class(self, spacegroups: IntArray, formula_units: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return all votes and the strongest vote for given cells, logarithms, minus infinity where there are none.
+
+        :param spacegroups: of the cells, shape (classes,).
+        :param formula_units: of the cells, shape (classes,).
+        :return: two arrays, shape (classes,).
+        """
+        pairs = zip(spacegroups.tolist(), formula_units.tolist(), strict=True)
+        places = {pair: place for place, pair in enumerate(pairs)}
+        every, strongest = np.full((2, len(spacegroups)), -np.inf)
+        for row, pair in enumerate(zip(self.spacegroups.tolist(), self.formula_units.tolist(), strict=True)):
+            if pair in places:
+                every[places[pair]], strongest[places[pair]] = self.votes[row], self.strongest[row]
+        return every, strongest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +170,15 @@ class TemplateVotes:
             lattice = sites.lattice * _TYPICAL_VOLUME ** (1 / 3)
             self._shapes[prototype] = conventional_shape(lattice, sites.slots, sites.frac_coords, sites.spacegroup)
         return self._shapes[prototype]
+
+
+def shape_of_crystal(crystal: Crystal) -> FloatArray | None:
+    """Return the shape of the conventional lattice of a crystal, None where it does not have its stated space group.
+
+    :param crystal: with a space group.
+    """
+    kinds = np.unique(crystal.species, return_inverse=True)[1]
+    return conventional_shape(crystal.lattice, kinds, crystal.frac_coords, cast('int', crystal.spacegroup))
 
 
 def conventional_shape(

@@ -22,7 +22,7 @@ pytest_plugins = ['aiida.tools.pytest_fixtures']
 TINY: dict[str, Any] = {
     'cells': {'max_hypotheses': 2},
     'templates': {'max_candidates': 2},
-    'genetic': {'max_candidates': 1, 'max_screened': 4, 'max_assignments': 2, 'population': 8, 'generations': 2},
+    'search': {'max_candidates': 1, 'max_screened': 4, 'evaluations': 500},
     'relax': {'max_steps': 5},
     'rank': {'top': 3},
 }

@@ -10,13 +10,17 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ('match_atoms',)
+    import torch
+
+__all__ = ('match_atoms', 'match_many')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _GAIN = 1e-9
 _RESTARTS = 6
+_BATCH_GAIN = 1e-4
+_BATCH_STARTS = 3
 
 
 def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequence[str]) -> IntArray:
@@ -78,3 +82,80 @@ def _assign_profiles(found: FloatArray, target: FloatArray, elements: npt.NDArra
             cost += ((left[:, None] - right) ** 2).sum(axis=-1)
         order[rows] = rows[linear_sum_assignment(cost)[1]]
     return order
+
+
+def match_many(
+    distances: torch.Tensor, expected: torch.Tensor, species: Sequence[str], generator: torch.Generator
+) -> torch.Tensor:
+    """Order the atoms of many crystals inside each element, all at once, by swaps only.
+
+    It begins with the order of the sums of distances and with two random ones; what :func:`match_atoms` finds for one
+    crystal is a little better and takes a hundred times longer.
+
+    :param distances: distances of the crystals, zeros on the diagonal, shape (crystals, atoms, atoms), A.
+    :param expected: expected distances, shape (atoms, atoms), A; the diagonal is not looked at.
+    :param species: element of every row, equal elements side by side.
+    :param generator: draws the random orders.
+    :return: the atom that stands in each row, shape (crystals, atoms).
+    """
+    import torch
+
+    target = expected.clone().fill_diagonal_(0.0)
+    elements = np.array(species)
+    rows_of = [torch.from_numpy(np.flatnonzero(elements == name)) for name in dict.fromkeys(species)]
+    same = torch.from_numpy(np.triu(elements[:, None] == elements, 1)).to(distances.device)
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for attempt in range(_BATCH_STARTS):
+        order = _begin(distances, target, rows_of, generator if attempt else None)
+        _swap_many(order, distances, target, same)
+        found.append((order, (_reordered(distances, order) - target).square().sum(dim=(1, 2))))
+    best, least = found[0]
+    for order, deviation in found[1:]:
+        better = deviation < least
+        best, least = torch.where(better[:, None], order, best), torch.where(better, deviation, least)
+    return best
+
+
+def _begin(
+    distances: torch.Tensor, target: torch.Tensor, rows_of: Sequence[torch.Tensor], generator: torch.Generator | None
+) -> torch.Tensor:
+    """Return a first order of the atoms of many crystals: random, or by the sums of their distances."""
+    import torch
+
+    crystals, atoms = distances.shape[:2]
+    order = torch.arange(atoms).repeat(crystals, 1)
+    for rows in rows_of:
+        if generator is None:
+            atoms_by_sum = torch.argsort(distances[:, rows].sum(dim=-1), dim=1).cpu()
+            order[:, rows[torch.argsort(target[rows].sum(dim=-1)).cpu()]] = rows[atoms_by_sum]
+        else:
+            order[:, rows] = rows[torch.argsort(torch.rand((crystals, len(rows)), generator=generator), dim=1)]
+    return order.to(distances.device)
+
+
+def _swap_many(order: torch.Tensor, distances: torch.Tensor, target: torch.Tensor, same: torch.Tensor) -> None:
+    """Swap, in each crystal, the pair of atoms that lowers the squared deviation most until no swap lowers it."""
+    import torch
+
+    atoms = len(target)
+    active = torch.arange(len(order), device=order.device)
+    for _ in range(3 * atoms):
+        current = _reordered(distances[active], order[active])
+        overlap = current @ target
+        own = overlap.diagonal(dim1=1, dim2=2)
+        gain = overlap + overlap.mT - own[:, :, None] - own[:, None] + 2.0 * current * target
+        largest, pair = gain.masked_fill(~same, -torch.inf).flatten(1).max(dim=1)
+        improving = largest > _BATCH_GAIN
+        active, pair = active[improving], pair[improving]
+        if len(active) == 0:
+            break
+        first, second = pair // atoms, pair % atoms
+        moved = order[active, first].clone()
+        order[active, first] = order[active, second]
+        order[active, second] = moved
+
+
+def _reordered(distances: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Bring the rows and columns of many matrices into their orders."""
+    rows = order[:, :, None].expand_as(distances)
+    return distances.gather(1, rows).gather(2, rows.mT)

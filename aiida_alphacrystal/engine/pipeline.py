@@ -102,7 +102,7 @@ def generate(formula: Formula, models: Models, settings: PredictionSettings, see
     """
     check_seed(seed)
     cells: tuple[CellHypothesis, ...] = ()
-    if settings.genetic.max_candidates > 0:
+    if settings.search.max_candidates > 0:
         cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
     distances = {
         units: predict_distances(

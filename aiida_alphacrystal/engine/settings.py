@@ -18,10 +18,10 @@ __all__ = (
     'DEFAULT_POTENTIAL',
     'MAX_SEED',
     'CellSettings',
-    'GeneticSettings',
     'PredictionSettings',
     'RankSettings',
     'RelaxSettings',
+    'SearchSettings',
     'TemplateSettings',
     'check_seed',
 )
@@ -73,25 +73,26 @@ class TemplateSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneticSettings:
-    """The genetic algorithm of stage 4.
+class SearchSettings:
+    """The search of stage 4.
 
     :param max_candidates: how many reconstructed structures enter the pool; 0 switches the source off.
-    :param max_screened: Wyckoff assignments per cell hypothesis that get a random scan.
-    :param max_assignments: Wyckoff assignments per cell hypothesis that are evolved to the end.
-    :param population: individuals per assignment.
-    :param generations: generations per assignment.
-    :param climb_steps: steps of gradient ascent that each child takes; 0 leaves climbing to the final polish.
-    :param mutation_width: standard deviation of a mutation, in fractional coordinates.
+    :param method: ``descent`` (gradients, on many Wyckoff assignments at once) or ``genetic`` (the genetic algorithm of
+        the paper).
+    :param max_screened: Wyckoff assignments per cell hypothesis that are looked at.
+    :param evaluations: fitness evaluations per cell hypothesis after which no new round begins, for a cell of twelve
+        atoms; in other cells a crystal counts by its pairs of atoms.
+    :param seconds: time after which nothing new begins, for all hypotheses together; 0 sets none. What a time ends is
+        not the same on another machine.
+    :param free_starts: random beginnings per cell hypothesis of the search without symmetry; 0 leaves it out.
     """
 
     max_candidates: int = 10
-    max_screened: int = 500
-    max_assignments: int = 24
-    population: int = 24
-    generations: int = 20
-    climb_steps: int = 5
-    mutation_width: float = 0.1
+    method: str = 'descent'
+    max_screened: int = 5000
+    evaluations: int = 200_000
+    seconds: float = 0.0
+    free_starts: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +134,7 @@ class PredictionSettings:
     max_atoms: int = DEFAULT_MAX_ATOMS
     cells: CellSettings = CellSettings()
     templates: TemplateSettings = TemplateSettings()
-    genetic: GeneticSettings = GeneticSettings()
+    search: SearchSettings = SearchSettings()
     relax: RelaxSettings = RelaxSettings()
     rank: RankSettings = RankSettings()
 
@@ -148,14 +149,16 @@ class PredictionSettings:
                 value = getattr(value, name)
             if not low <= value <= high:  # type: ignore[operator]
                 raise SettingsError(f'The setting {path} is {value}: give a value from {low} to {high}.')
-        if self.rank.method not in _RANK_METHODS:
-            raise SettingsError(
-                f'The setting rank.method is {self.rank.method!r}: give one of {", ".join(_RANK_METHODS)}.'
-            )
+        for path, method, methods in (
+            ('search.method', self.search.method, _SEARCH_METHODS),
+            ('rank.method', self.rank.method, _RANK_METHODS),
+        ):
+            if method not in methods:
+                raise SettingsError(f'The setting {path} is {method!r}: give one of {", ".join(methods)}.')
         _check_cell(self.cells)
-        if self.templates.max_candidates + self.genetic.max_candidates == 0:
+        if self.templates.max_candidates + self.search.max_candidates == 0:
             raise SettingsError(
-                'Both candidate sources are switched off: raise templates.max_candidates or genetic.max_candidates.'
+                'Both candidate sources are switched off: raise templates.max_candidates or search.max_candidates.'
             )
 
     @classmethod
@@ -173,19 +176,18 @@ class PredictionSettings:
         return plain
 
 
+_SEARCH_METHODS = ('descent', 'genetic')
 _RANK_METHODS = ('energy', 'energy_and_probability')
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
     ('cells.max_hypotheses', 1, 200),
     ('cells.spacegroup', 0, 230),
     ('templates.max_candidates', 0, 500),
-    ('genetic.max_candidates', 0, 500),
-    ('genetic.max_screened', 1, 100_000),
-    ('genetic.max_assignments', 1, 10_000),
-    ('genetic.population', 4, 10_000),
-    ('genetic.generations', 0, 10_000),
-    ('genetic.climb_steps', 0, 10_000),
-    ('genetic.mutation_width', 0.0, 1.0),
+    ('search.max_candidates', 0, 500),
+    ('search.max_screened', 1, 100_000),
+    ('search.evaluations', 1, 100_000_000),
+    ('search.seconds', 0.0, 1e6),
+    ('search.free_starts', 0, 100_000),
     ('relax.force_tolerance', 1e-4, 10.0),
     ('relax.max_steps', 0, 10_000),
     ('relax.batch_size', 1, 1_000),

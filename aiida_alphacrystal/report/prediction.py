@@ -38,7 +38,7 @@ class PredictedStructure:
     :param formation_energy_per_atom: in eV/atom.
     :param energy_per_atom: total energy of the potential, in eV/atom.
     :param volume_per_atom: in cubic angstrom.
-    :param source: ``template`` or ``genetic``.
+    :param source: ``template``, ``descent``, ``genetic`` or ``free``.
     :param origin: how the source made it.
     :param converged: whether its relaxation reached the force tolerance.
     :param pk: primary key of the structure node.

@@ -14,7 +14,7 @@ from aiida.tools.visualization import Graph
 FEW_CANDIDATES = {
     'cells': {'max_hypotheses': 3},
     'templates': {'max_candidates': 3},
-    'genetic': {'max_candidates': 0},
+    'search': {'max_candidates': 0},
     'rank': {'top': 2},
 }
 

@@ -17,7 +17,7 @@ from aiida_alphacrystal.workchains.refine import refinement_inputs
 FEW_CANDIDATES = {
     'cells': {'max_hypotheses': 2},
     'templates': {'max_candidates': 1},
-    'genetic': {'max_candidates': 0},
+    'search': {'max_candidates': 0},
     'rank': {'top': 1},
 }
 

@@ -17,7 +17,7 @@ SETTINGS = PredictionSettings.from_dict(
     {
         'cells': {'max_hypotheses': 3},
         'templates': {'max_candidates': 2},
-        'genetic': {'max_candidates': 0},
+        'search': {'max_candidates': 0},
         'relax': {'max_steps': 2},
         'rank': {'top': 2},
     }

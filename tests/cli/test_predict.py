@@ -98,7 +98,7 @@ def test_json_contract(prediction):
         assert 1 <= candidate['spacegroup'] <= 230
         assert isinstance(candidate['spacegroup_symbol'], str)
         assert isinstance(candidate['formation_energy_per_atom'], float)
-        assert candidate['source'] in {'template', 'genetic'}
+        assert candidate['source'] in {'template', 'descent'}
         assert len(candidate['uuid']) == 36
 
 

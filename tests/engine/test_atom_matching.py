@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiida_alphacrystal.engine.atom_matching import match_atoms
+from aiida_alphacrystal.engine.atom_matching import match_atoms, match_many
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 
 LATTICE = [[5.1, 0, 0], [0.7, 6.3, 0], [0.2, 0.9, 7.4]]
@@ -30,3 +31,22 @@ def test_elements_are_never_mixed():
     order = match_atoms(rng.random((5, 5)) * 9, rng.random((5, 5)) * 9, species)
     assert [species[atom] for atom in order] == list(species)
     assert sorted(order.tolist()) == list(range(5))
+
+
+def test_many_crystals_are_matched_as_well_as_one():
+    rng = np.random.default_rng(7)
+    species = ('Na',) * 3 + ('Cl',) * 4
+    coordinates = rng.random((7, 3))
+    target = minimum_image_distances(LATTICE, coordinates)
+    shuffles = [np.concatenate([rng.permutation(3), 3 + rng.permutation(4)]) for _ in range(40)]
+    matrices = np.array([minimum_image_distances(LATTICE, coordinates[shuffle]) for shuffle in shuffles])
+    matrices[:, np.arange(7), np.arange(7)] = 0.0
+    generator = torch.Generator().manual_seed(0)
+    orders = match_many(torch.from_numpy(matrices), torch.from_numpy(target), species, generator).numpy()
+    off_diagonal = ~np.eye(7, dtype=bool)
+    solved = 0
+    for order, shuffle in zip(orders, shuffles, strict=True):
+        assert sorted(order[:3].tolist()) == [0, 1, 2]
+        found = shuffle[order]
+        solved += np.allclose(target[np.ix_(found, found)][off_diagonal], target[off_diagonal])
+    assert solved >= 36

@@ -15,7 +15,7 @@ TINY = PredictionSettings.from_dict(
     {
         'cells': {'max_hypotheses': 6},
         'templates': {'max_candidates': 3},
-        'genetic': {'max_candidates': 4, 'max_assignments': 2, 'population': 8, 'generations': 3},
+        'search': {'max_candidates': 4, 'evaluations': 3000},
         'relax': {'max_steps': 10},
         'rank': {'top': 3},
     }
@@ -41,7 +41,7 @@ def test_rock_salt_is_found(models, potential):
     assert normalised_rms(best.structure, truth) < 0.01
     assert prediction.ranking[0].formation_energy_per_atom == pytest.approx(-2.1, abs=0.2)
     assert set(prediction.pool.distances) == {cell.formula_units for cell in prediction.pool.cells}
-    assert {candidate.source for candidate in prediction.pool.reconstruction.candidates} == {'template', 'genetic'}
+    assert {candidate.source for candidate in prediction.pool.reconstruction.candidates} == {'template', 'descent'}
     assert list(dict.fromkeys(stages)) == ['reconstruct', 'relax']
 
 

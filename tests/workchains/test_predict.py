@@ -223,7 +223,7 @@ def test_bad_formula(run_prediction, formula, status, sentence):
 
 
 def test_unicode_subscripts_are_read(run_prediction, tiny_settings):
-    node = run_prediction('TiO₂', overrides={'genetic': {'max_candidates': 0}, 'relax': {'max_steps': 0}})
+    node = run_prediction('TiO₂', overrides={'search': {'max_candidates': 0}, 'relax': {'max_steps': 0}})
     assert node.is_finished_ok
     assert node.outputs.distances.base.attributes.get('reduced_formula') == 'TiO2'
 
@@ -234,7 +234,7 @@ def test_unicode_subscripts_are_read(run_prediction, tiny_settings):
         ({'tea': 1}, 'Unknown setting tea'),
         ({'rank': {'top': 0}}, 'The setting rank.top is 0: give a value from 1 to 500.'),
         ({'relax': {'max_steps': 'many'}}, "The setting relax.max_steps is 'many'"),
-        ({'templates': {'max_candidates': 0}, 'genetic': {'max_candidates': 0}}, 'Both candidate sources'),
+        ({'templates': {'max_candidates': 0}, 'search': {'max_candidates': 0}}, 'Both candidate sources'),
     ],
 )
 def test_bad_parameters(run_prediction, overrides, sentence):
@@ -278,7 +278,7 @@ def test_damaged_potential(builder):
 
 
 def test_no_candidates(run_prediction):
-    sources = {'templates': {'decorations': False}, 'genetic': {'max_candidates': 0}}
+    sources = {'templates': {'decorations': False}, 'search': {'max_candidates': 0}}
     node = run_prediction('NaCl19', overrides=sources)
     assert node.exit_status == 410
     assert 'No known prototype takes the atoms of NaCl19.' in node.exit_message

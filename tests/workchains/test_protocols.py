@@ -64,7 +64,10 @@ def test_overrides_win_and_leave_the_rest():
     ('arguments', 'sentence'),
     [
         ({'protocol': 'moderate'}, "Unknown protocol 'moderate': choose one of fast, balanced, stringent."),
-        ({'overrides': {'tea': 1}}, 'Unknown override tea: the keys of the settings are cells, genetic, max_atoms, '),
+        (
+            {'overrides': {'tea': 1}},
+            'Unknown override tea: the keys of the settings are cells, max_atoms, rank, relax, ',
+        ),
         ({'overrides': {'rank': {'tip': 1}}}, 'Unknown override rank.tip: the keys of rank are method, '),
         ({'overrides': {'rank': 3}}, 'The override of rank is 3: give a dictionary with keys from method, '),
     ],

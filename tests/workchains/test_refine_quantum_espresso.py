@@ -46,7 +46,7 @@ def refine(code, structures, **inputs):
 @pytest.mark.slow
 def test_from_a_formula_to_dft_energies(program, family, aiida_localhost, tiny_settings):
     """Of a cell of SiC with two atoms, the best two: zinc blende, and rock salt far above it."""
-    settings = tiny_settings | {'templates': {'max_candidates': 6}, 'genetic': {'max_candidates': 0}}
+    settings = tiny_settings | {'templates': {'max_candidates': 6}, 'search': {'max_candidates': 0}}
     builder = PredictWorkChain.get_builder_from_protocol(
         {'Si': 1, 'C': 1},
         'fast',

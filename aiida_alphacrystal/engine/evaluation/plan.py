@@ -89,15 +89,15 @@ class Plan:
     def effective_settings(self) -> PredictionSettings:
         """Return the settings with what is not evaluated switched off and a ranking that holds every structure."""
         settings = self.settings
-        templates, genetic, rank = settings.templates, settings.genetic, settings.rank
+        templates, search, rank = settings.templates, settings.search, settings.rank
         if self.control is None and 'templates' not in self.sources:
             templates = dataclasses.replace(templates, max_candidates=0)
         if self.control is None and 'reconstruct' not in self.sources:
-            genetic = dataclasses.replace(genetic, max_candidates=0)
+            search = dataclasses.replace(search, max_candidates=0)
         if self.control == RANDOM:
             rank = dataclasses.replace(rank, method='energy')
         rank = dataclasses.replace(rank, top=500)
-        return dataclasses.replace(settings, templates=templates, genetic=genetic, rank=rank)
+        return dataclasses.replace(settings, templates=templates, search=search, rank=rank)
 
     def describe(self, crystals: Sequence[Crystal]) -> dict[str, Any]:
         """Return what decides about the result, as plain values, so that two evaluations can be held side by side.

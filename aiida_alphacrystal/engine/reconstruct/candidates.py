@@ -16,13 +16,13 @@ class Candidate:
     """One structure of the pool, before relaxation.
 
     :param structure: the primitive cell, equal elements side by side.
-    :param source: ``template`` or ``genetic``.
+    :param source: ``template``, or how the search found it: ``descent``, ``genetic``, or ``free`` (without symmetry).
     :param origin: how it was made, for the reader: the template and its formula, or the cell hypothesis and the
         Wyckoff assignment.
     :param spacegroup: international number of the space group it was built in.
     :param formula_units: formula units in the primitive cell.
     :param cost: how unlikely the candidate is a priori: minus the logarithm of its probability for templates, a
-        constant for the genetic source. Lower is better.
+        constant for the search. Lower is better.
     :param probability: that it is right where no candidate of its source before it is; None where it is not known.
     :param fitness: mean log-likelihood per atom pair of its distances under the network, where it was computed.
     :param seed: seed that drew it, None where nothing was drawn.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from aiida_alphacrystal.engine.reconstruct.genetic import genetic_candidates
+from aiida_alphacrystal.engine.reconstruct.search import search_crystals
 from aiida_alphacrystal.engine.reconstruct.templates import is_new, propose
 from aiida_alphacrystal.engine.symmetry import crystal_system
 
@@ -58,8 +58,8 @@ def reconstruct(
     reasons = []
     if not candidates and settings.templates.max_candidates > 0:
         reasons.append(f'No known prototype takes the atoms of {formula.label}.')
-    if settings.genetic.max_candidates > 0:
-        found = genetic_candidates(formula, cells, distances, settings.genetic, seed)
+    if settings.search.max_candidates > 0:
+        found = search_crystals(formula, cells, distances, settings.search, seed)
         candidates += [candidate for candidate in found.candidates if is_new(candidate, candidates)]
         reasons += found.reasons
     return Reconstruction(tuple(candidates), tuple(reasons))

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import heapq
 import itertools
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -319,19 +319,9 @@ def enumerate_assignments(
     :param allowed: the letters that each element may occupy; None or an element left out allows all.
     """
     group = space_group(number)
-    permutations = _permutations(group, parameters)
-    found: list[Assignment] = []
-    seen: set[tuple[tuple[int, ...], ...]] = set()
-    effort = None if limit is None else limit * _ENUMERATION_EFFORT
-    for choice in itertools.islice(_choices(group, counts, allowed or {}), effort):
-        key = min(tuple(tuple(sorted(swap[place] for place in part)) for part in choice) for swap in permutations)
-        if key in seen:
-            continue
-        seen.add(key)
-        found.append(_assignment(group, tuple(counts), choice))
-        if limit is not None and len(found) >= limit:
-            break
-    return tuple(found)
+    choices = _Choices(group, counts, allowed or {}, None if limit is None else limit * _ENUMERATION_EFFORT)
+    found = itertools.islice(choices.distinct(_permutations(group, parameters)), limit)
+    return tuple(_assignment(group, tuple(counts), choice) for choice in found)
 
 
 def _permutations(group: SpaceGroup, parameters: Sequence[float] | None) -> tuple[tuple[int, ...], ...]:
@@ -356,36 +346,80 @@ def _assignment(group: SpaceGroup, elements: Sequence[str], choice: Sequence[tup
     return Assignment(sites, sum(group.positions[place].freedom for part in choice for place in part))
 
 
-def _choices(
-    group: SpaceGroup, counts: Mapping[str, int], allowed: Mapping[str, Collection[str]]
-) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Yield, cheapest first, one multiset of positions per element such that no fixed position is shared."""
-    freedoms = [position.freedom for position in group.positions]
-    letters = {position.letter for position in group.positions}
-    pools = [_Pool(group, count, allowed.get(element, letters)) for element, count in counts.items()]
-    start = (0,) * len(pools)
-    first = [pool.get(0) for pool in pools]
-    if any(part is None for part in first):
-        return
-    queue = [(*_cost([part for part in first if part is not None], freedoms), start)]
-    queued = {start}
-    while queue:
-        _, _, place = heapq.heappop(queue)
-        choice = tuple(pool.parts[index] for pool, index in zip(pools, place, strict=True))
-        fixed = [position for part in choice for position in part if not freedoms[position]]
-        if len(set(fixed)) == len(fixed):
+class _Choices:
+    """The ways to give each element a multiset of positions such that no position without freedom is shared.
+
+    Equivalent ways are told apart while they are made: an element takes, of all multisets that the permutations carry
+    into one another, the first one only, and the next element has the permutations left that keep it.
+
+    :param group: the space group.
+    :param counts: atoms of each element.
+    :param allowed: the letters that each element may occupy; an element left out may occupy all.
+    :param effort: most multisets to look at, None for all.
+    """
+
+    def __init__(
+        self, group: SpaceGroup, counts: Mapping[str, int], allowed: Mapping[str, Collection[str]], effort: int | None
+    ) -> None:
+        letters = {position.letter for position in group.positions}
+        self._fixed = frozenset(place for place, position in enumerate(group.positions) if not position.freedom)
+        self._pools = [_Pool(group, count, allowed.get(element, letters)) for element, count in counts.items()]
+        self._atoms = sum(counts.values())
+        self._effort = math.inf if effort is None else effort
+        self._known: dict[tuple[int, int, int], bool] = {}
+
+    def distinct(self, permutations: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], ...]]:
+        """Yield one choice of each class, by number of sites, then free coordinates.
+
+        :param permutations: of the positions, a group.
+        """
+        for sites in range(len(self._pools), self._atoms + 1):
+            for freedom in range(3 * sites + 1):
+                yield from self._extend((), sites, freedom, permutations)
+
+    def _extend(
+        self, choice: tuple[tuple[int, ...], ...], sites: int, freedom: int, permutations: Sequence[tuple[int, ...]]
+    ) -> Iterator[tuple[tuple[int, ...], ...]]:
+        """Yield the completions of a choice with exactly so many further sites and free coordinates."""
+        element = len(choice)
+        if element == len(self._pools):
             yield choice
-        for element, pool in enumerate(pools):
-            following = (*place[:element], place[element] + 1, *place[element + 1 :])
-            part = pool.get(following[element])
-            if part is None or following in queued:
+            return
+        taken = self._fixed.intersection(itertools.chain.from_iterable(choice))
+        for part, further_sites, further_freedom in self._parts(element, sites, freedom):
+            if self._effort <= 0:
+                return
+            self._effort -= 1
+            if not taken.isdisjoint(part):
                 continue
-            queued.add(following)
-            heapq.heappush(queue, (*_cost([*choice[:element], part, *choice[element + 1 :]], freedoms), following))
+            images = [tuple(sorted(permutation[place] for place in part)) for permutation in permutations]
+            if min(images) < part:
+                continue
+            kept = [swap for swap, image in zip(permutations, images, strict=True) if image == part]
+            yield from self._extend((*choice, part), further_sites, further_freedom, kept)
 
+    def _parts(self, element: int, sites: int, freedom: int) -> Iterator[tuple[tuple[int, ...], int, int]]:
+        """Yield the multisets of one element and the sites and free coordinates that they leave to the others."""
+        for own_sites, own_freedom in self._splits(element, sites, freedom):
+            for part in self._pools[element].with_sites(own_sites)[own_freedom]:
+                yield part, sites - own_sites, freedom - own_freedom
 
-def _cost(choice: Sequence[tuple[int, ...]], freedoms: Sequence[int]) -> tuple[int, int]:
-    return sum(len(part) for part in choice), sum(freedoms[place] for part in choice for place in part)
+    def _splits(self, element: int, sites: int, freedom: int) -> Iterator[tuple[int, int]]:
+        """Yield what one element can take of so many sites and free coordinates and leave a rest that fits."""
+        others = len(self._pools) - element - 1
+        for own_sites in range(1, sites - others + 1) if others else (sites,):
+            for own_freedom in self._pools[element].with_sites(own_sites):
+                if own_freedom <= freedom and self._fits(element + 1, sites - own_sites, freedom - own_freedom):
+                    yield own_sites, own_freedom
+
+    def _fits(self, element: int, sites: int, freedom: int) -> bool:
+        """Tell whether the elements from one on can take exactly so many sites and free coordinates, shared or not."""
+        if element == len(self._pools):
+            return sites == 0 and freedom == 0
+        key = (element, sites, freedom)
+        if key not in self._known:
+            self._known[key] = next(self._splits(element, sites, freedom), None) is not None
+        return self._known[key]
 
 
 class _Pool:
@@ -397,28 +431,23 @@ class _Pool:
     """
 
     def __init__(self, group: SpaceGroup, count: int, letters: Collection[str]) -> None:
-        self.parts: list[tuple[int, ...]] = []
-        places = [place for place, position in enumerate(group.positions) if position.letter in letters]
-        self._source = _multisets(group.positions, places, count)
+        self._positions = group.positions
+        self._count = count
+        self._places = [place for place, position in enumerate(group.positions) if position.letter in letters]
+        self._found: dict[int, dict[int, list[tuple[int, ...]]]] = {}
 
-    def get(self, index: int) -> tuple[int, ...] | None:
-        """Return one multiset, None behind the last.
+    def with_sites(self, sites: int) -> dict[int, list[tuple[int, ...]]]:
+        """Return the multisets of so many sites by their number of free coordinates.
 
-        :param index: its place in the order of cost.
+        :param sites: number of positions.
         """
-        while len(self.parts) <= index:
-            part = next(self._source, None)
-            if part is None:
-                return None
-            self.parts.append(part)
-        return self.parts[index]
-
-
-def _multisets(positions: Sequence[WyckoffPosition], places: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:
-    """Yield the multisets of positions that hold ``count`` atoms, by number of sites, then free coordinates."""
-    for sites in range(1, count + 1):
-        for freedom in range(3 * sites + 1):
-            yield from _fill(positions, places, count, sites, freedom)
+        if sites not in self._found:
+            by_freedom = {
+                freedom: list(_fill(self._positions, self._places, self._count, sites, freedom))
+                for freedom in (range(3 * sites + 1) if sites <= self._count else ())
+            }
+            self._found[sites] = {freedom: parts for freedom, parts in by_freedom.items() if parts}
+        return self._found[sites]
 
 
 def _fill(

@@ -33,8 +33,8 @@ def test_other_sources_are_refused(text, message):
 def test_what_is_not_evaluated_is_switched_off():
     settings = PredictionSettings()
     both = Plan(settings).effective_settings
-    assert (both.templates, both.genetic) == (settings.templates, settings.genetic)
-    assert Plan(settings, ('templates',)).effective_settings.genetic.max_candidates == 0
+    assert (both.templates, both.search) == (settings.templates, settings.search)
+    assert Plan(settings, ('templates',)).effective_settings.search.max_candidates == 0
     assert Plan(settings, ('reconstruct',)).effective_settings.templates.max_candidates == 0
     assert Plan(settings, ('random',)).effective_settings.rank.method == 'energy'
     assert both.rank.method == settings.rank.method

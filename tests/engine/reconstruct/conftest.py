@@ -1,8 +1,11 @@
 """Crystals and a prototype library for the tests of the reconstruction."""
 
+import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.datasets import read_crystals
+from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.library import load_library
 from aiida_alphacrystal.engine.reconstruct.training import train_templates
 
@@ -25,3 +28,32 @@ def library_dir(crystals, tmp_path_factory):
 def library(library_dir):
     """Return a library of the textbook crystals."""
     return load_library(library_dir / 'templates.safetensors')
+
+
+def certain_prediction(structure):
+    """Return a prediction that is sure of the distances of a structure."""
+    distances = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
+    edges = np.linspace(0.0, 24.0, 481)
+    place = np.searchsorted(edges, distances) - 1
+    species = tuple(site.specie.symbol for site in structure)
+    return DistancePrediction(species, edges, np.eye(len(edges) - 1)[place])
+
+
+@pytest.fixture(scope='session')
+def certain():
+    """Return what makes a prediction that is sure of the distances of a structure."""
+    return certain_prediction
+
+
+@pytest.fixture(scope='session')
+def rutile():
+    """Return rutile."""
+    lattice = Lattice.from_parameters(4.594, 4.594, 2.959, 90.0, 90.0, 90.0)
+    return Structure.from_spacegroup('P4_2/mnm', lattice, ['Ti', 'O'], [[0, 0, 0], [0.3053, 0.3053, 0]])
+
+
+@pytest.fixture(scope='session')
+def perovskite():
+    """Return cubic strontium titanate."""
+    coordinates = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return Structure(Lattice.cubic(3.905), ['Sr', 'Ti', 'O', 'O', 'O'], coordinates)

@@ -22,9 +22,9 @@ def distances():
     return {1: DistancePrediction(('Na', 'Cl'), edges, np.eye(len(edges) - 1)[np.searchsorted(edges, truth) - 1])}
 
 
-def settings(templates, genetic):
+def settings(templates, search):
     return PredictionSettings.from_dict(
-        {'templates': {'max_candidates': templates}, 'genetic': {'max_candidates': genetic, 'generations': 3}}
+        {'templates': {'max_candidates': templates}, 'search': {'max_candidates': search, 'evaluations': 5000}}
     )
 
 
@@ -38,7 +38,7 @@ def test_both_sources_feed_one_pool_without_repetitions(library, distances):
 
 def test_the_search_alone_finds_rock_salt(library, distances):
     pool = reconstruct(parse_formula('NaCl'), [ROCK_SALT, ZINC_BLENDE], distances, library, settings(0, 5), seed=1)
-    assert {candidate.source for candidate in pool.candidates} == {'genetic'}
+    assert {candidate.source for candidate in pool.candidates} == {'descent'}
     assert pool.candidates[0].spacegroup == 225
     assert pool.reasons == ()
 
@@ -55,7 +55,7 @@ def test_an_empty_pool_says_why(library, distances):
 
 def test_templates_are_as_the_user_wants_the_cell(library, distances):
     def spacegroups(**cells):
-        settings = PredictionSettings.from_dict({'cells': cells, 'genetic': {'max_candidates': 0}})
+        settings = PredictionSettings.from_dict({'cells': cells, 'search': {'max_candidates': 0}})
         found = reconstruct(parse_formula('NaCl'), (), distances, library, settings, 0)
         return {candidate.spacegroup for candidate in found.candidates}
 

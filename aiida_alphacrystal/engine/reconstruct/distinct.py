@@ -1,0 +1,125 @@
+"""Which of the crystals that a search has found are different, and which of them become candidates."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.core import Structure
+
+__all__ = ('SEARCH_COST', 'Trial', 'distinct_rows', 'select')
+
+FloatArray = npt.NDArray[np.float64]
+
+#: A-priori cost of a crystal without an example, minus the logarithm of a probability as for templates: what a poor
+#: template costs, because a search is right less often than a good template; chosen on ``val``.
+SEARCH_COST = 8.0
+
+_CLEARLY_DIFFERENT = 0.04
+_CLEARLY_SAME = 0.02
+#: Largest displacement of atoms in crystals that count as one, in units of the cube root of the volume per atom; a
+#: third of what counts as a match, since close rivals of the truth must not take its place.
+_SAME_DISPLACEMENT = 0.1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """One crystal that a search has found.
+
+    :param hypothesis: place of its cell hypothesis.
+    :param structure: the primitive cell.
+    :param source: ``descent``, ``genetic`` or ``free``.
+    :param origin: cell hypothesis and Wyckoff assignment, for the reader.
+    :param spacegroup: international number of the space group it was built in.
+    :param formula_units: formula units in the cell.
+    :param fitness: mean log-likelihood per pair, its atoms matched with the rows of the prediction.
+    :param score: fitness less the price of its free coordinates, and the probability of the hypothesis.
+    :param distances: its sorted distances, shape (pairs,), A.
+    """
+
+    hypothesis: int
+    structure: Structure
+    source: str
+    origin: str
+    spacegroup: int
+    formula_units: int
+    fitness: float
+    score: float
+    distances: FloatArray
+
+
+def distinct_rows(distances: FloatArray, tolerance: float) -> list[int]:
+    """Return the rows that differ from all rows kept before them.
+
+    :param distances: sorted distances of crystals, best crystal first, shape (crystals, pairs), A.
+    :param tolerance: rows whose largest difference is smaller are one, A.
+    """
+    kept: list[int] = []
+    for index, row in enumerate(distances):
+        if not kept or np.abs(distances[kept] - row).max(axis=1, initial=0.0).min() >= tolerance:
+            kept.append(index)
+    return kept
+
+
+def select(trials: Sequence[Trial], number: int, seed: int) -> tuple[Candidate, ...]:
+    """Pick distinct trials, best score first, and let no hypothesis take more than twice its even share.
+
+    What the share leaves out fills the places that remain in the end.
+
+    :param trials: of all hypotheses.
+    :param number: most candidates.
+    :param seed: that drew the trials, for the record.
+    """
+    from pymatgen.analysis import structure_matcher
+
+    matcher = structure_matcher.StructureMatcher(stol=_SAME_DISPLACEMENT)
+    share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
+    waiting = sorted(trials, key=lambda trial: -trial.score)
+    taken: list[Trial] = []
+    for limit in (share, number):
+        late: list[Trial] = []
+        for trial in waiting:
+            if len(taken) >= number:
+                break
+            if sum(other.hypothesis == trial.hypothesis for other in taken) >= limit:
+                late.append(trial)
+            elif not any(_same(trial, other, matcher) for other in taken):
+                taken.append(trial)
+        waiting = late
+    taken.sort(key=lambda trial: -trial.score)
+    return tuple(_candidate(trial, seed) for trial in taken)
+
+
+def _same(first: Trial, second: Trial, matcher: StructureMatcher) -> bool:
+    """Tell whether two trials are one crystal; sorted distances decide the clear cases."""
+    if first.distances.size and len(first.distances) == len(second.distances):
+        difference = np.abs(first.distances / first.distances.mean() - second.distances / second.distances.mean())
+        if difference.mean() > _CLEARLY_DIFFERENT:
+            return False
+        if first.hypothesis == second.hypothesis and difference.max() < _CLEARLY_SAME:
+            return True
+    return bool(matcher.fit(first.structure, second.structure))
+
+
+def _candidate(trial: Trial, seed: int) -> Candidate:
+    """Describe a trial for the pool."""
+    return Candidate(
+        structure=trial.structure,
+        source=trial.source,
+        origin=trial.origin,
+        spacegroup=trial.spacegroup,
+        formula_units=trial.formula_units,
+        cost=SEARCH_COST,
+        fitness=trial.fitness,
+        seed=seed,
+    )

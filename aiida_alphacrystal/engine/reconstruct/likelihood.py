@@ -1,0 +1,148 @@
+"""The likelihood of interatomic distances under the predicted distributions, for many crystals at once."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from aiida_alphacrystal.engine.reconstruct.contacts import CLASH_FRACTION, covalent_radius
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiida_alphacrystal.engine.distances import DistancePrediction
+
+__all__ = ('DistanceLikelihood', 'element_blocks')
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_CLASH_STRENGTH = 50.0
+_STEP = 0.02
+_LONGEST = 24.0
+_TAIL_LENGTH = 0.5
+_BACKGROUND = 1e-6
+
+
+def element_blocks(species: Sequence[str]) -> IntArray:
+    """Return which pair of elements each pair of atoms belongs to.
+
+    :param species: element of every atom, equal elements side by side.
+    :return: index of the pair of elements for the upper triangle of the atoms, row by row, shape (pairs,).
+    """
+    blocks = {
+        block: index for index, block in enumerate(itertools.combinations_with_replacement(dict.fromkeys(species), 2))
+    }
+    return np.array([blocks[pair] for pair in itertools.combinations(species, 2)], dtype=np.int64)
+
+
+class DistanceLikelihood:
+    """The mean log-likelihood of the distances of a crystal under one prediction.
+
+    Atoms of one element are interchangeable, and no permutation of them is searched for: within each pair of elements
+    the distances of a crystal, sorted, are scored under the distributions of the pairs, sorted by their mean. Where the
+    atoms have been matched with the rows of the prediction, each distance is scored under its own distribution.
+
+    The density is interpolated between the centres of the bins, so that the score is smooth, and gets exponential
+    tails, so that a trial far away from the prediction is led towards it and one outlier does not decide. Atoms that
+    come too close are punished.
+
+    :param prediction: distributions of all pairs of the cell.
+    :param tail_weight: share of the probability in the tails; with all of it there the score is coarse and leads from
+        far away, with little it is sharp.
+    :param device: where the tables live.
+    """
+
+    def __init__(self, prediction: DistancePrediction, tail_weight: float, device: torch.device) -> None:
+        species = prediction.species
+        self.atoms = len(species)
+        first, second = np.triu_indices(self.atoms, 1)
+        own = np.arange(self.atoms)
+        rows = np.concatenate([own, first]), np.concatenate([own, second])
+        log_density = np.log(_density(prediction, rows, tail_weight))
+        largest = max(species, key=covalent_radius)
+        table = [log_density[: self.atoms].mean(axis=0) - _clash_penalty(largest, largest)]
+        table += [
+            density - _clash_penalty(species[left], species[right])
+            for density, left, right in zip(log_density[self.atoms :], first, second, strict=True)
+        ]
+        self._width = len(table[0])
+        self._table = torch.tensor(np.concatenate(table), dtype=torch.float32, device=device)
+        by_mean = np.lexsort((prediction.expectation[first, second], element_blocks(species)))
+        starts = torch.arange(1, len(first) + 1, device=device) * self._width
+        self._starts = {True: starts, False: starts[torch.from_numpy(by_mean).to(device)]}
+        self._own_start = torch.zeros(1, dtype=torch.int64, device=device)
+        #: What no crystal can exceed.
+        self.bound = float(
+            (sum(row.max() for row in table[1:]) + self.atoms * table[0].max()) / (len(first) + self.atoms)
+        )
+
+    def __call__(
+        self, distances: torch.Tensor, shortest: float, scale: torch.Tensor, *, matched: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the likelihood and its derivatives by the unscaled distances and by the scale.
+
+        :param distances: shape (crystals, pairs), A; the upper triangle of the atoms, row by row, where they are
+            matched, otherwise sorted within each pair of elements, one pair of elements after the other.
+        :param shortest: shortest lattice vector, A.
+        :param scale: factor on all lengths, shape (crystals,).
+        :param matched: whether the atoms are matched with the rows of the prediction.
+        :return: tensors of shape (crystals,), (crystals, pairs) and (crystals,).
+        """
+        values, slopes = self._look_up(distances * scale[:, None], self._starts[matched])
+        own, own_slopes = (column[:, 0] for column in self._look_up((shortest * scale)[:, None], self._own_start))
+        number = distances.shape[1] + self.atoms
+        by_scale = (slopes * distances).sum(dim=1) + self.atoms * shortest * own_slopes
+        value = values.sum(dim=1) + self.atoms * own
+        return value / number, slopes * (scale[:, None] / number), by_scale / number
+
+    def _look_up(self, distances: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Interpolate the rows of the table that begin at ``starts``; return values and slopes."""
+        place = (distances / _STEP).clamp(max=self._width - 1.001)
+        whole = place.long()
+        place = place - whole
+        whole += starts
+        left = self._table[whole]
+        step = self._table[whole + 1] - left
+        return torch.addcmul(left, step, place), step / _STEP
+
+
+def _density(prediction: DistancePrediction, pairs: tuple[IntArray, IntArray], tail_weight: float) -> FloatArray:
+    """Return the smoothed probability density of pairs of atoms on the grid, shape (pairs, grid), 1/A."""
+    grid = _grid()
+    centres = prediction.bin_centres
+    after = np.clip(np.searchsorted(centres, grid), 1, len(centres) - 1)
+    weight = np.clip((grid - centres[after - 1]) / (centres[after] - centres[after - 1]), 0.0, 1.0)
+    per_length = prediction.probabilities[pairs] / np.diff(prediction.bin_edges)
+    density = per_length[:, after - 1] * (1.0 - weight) + per_length[:, after] * weight
+    density /= np.maximum(density.sum(axis=-1, keepdims=True) * _STEP, 1e-12)
+    mixed: FloatArray = (1.0 - tail_weight) * density + tail_weight * _with_tails(density)
+    return mixed + _BACKGROUND
+
+
+def _with_tails(density: FloatArray) -> FloatArray:
+    """Smear densities into two-sided exponentials, by a recursive filter in each direction."""
+    from scipy.signal import lfilter
+
+    decay = math.exp(-_STEP / _TAIL_LENGTH)
+    upwards = lfilter([1.0], [1.0, -decay], density, axis=-1)
+    downwards = lfilter([1.0], [1.0, -decay], density[:, ::-1], axis=-1)[:, ::-1]
+    return np.asarray((upwards + downwards - density) * (_STEP / (2.0 * _TAIL_LENGTH)), dtype=np.float64)
+
+
+@functools.cache
+def _grid() -> FloatArray:
+    return np.arange(0.0, _LONGEST + _STEP, _STEP)
+
+
+@functools.cache
+def _clash_penalty(first: str, second: str) -> FloatArray:
+    """Return what is taken off the log-likelihood of a pair of two elements at each distance of the grid."""
+    limit = 1.05 * CLASH_FRACTION * (covalent_radius(first) + covalent_radius(second))
+    return np.asarray(_CLASH_STRENGTH * np.maximum(1.0 - _grid() / limit, 0.0), dtype=np.float64)

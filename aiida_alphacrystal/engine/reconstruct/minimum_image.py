@@ -1,0 +1,96 @@
+"""Lattices made ready for minimum-image distances of very many crystals."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+__all__ = ('ReducedLattice', 'reduced_lattice', 'shortest_images')
+
+FloatArray = npt.NDArray[np.float64]
+
+_IMAGE_TOLERANCE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReducedLattice:
+    """A lattice made ready for minimum-image distances.
+
+    :param matrix: LLL-reduced lattice vectors as rows, shape (3, 3), A.
+    :param transformation: turns fractional coordinates (as rows) of the given lattice into those of the reduced one,
+        shape (3, 3).
+    :param images: lattice vectors that can lead to the nearest image of a difference wrapped into the reduced cell, one
+        of each pair of opposite ones and without the zero vector, Cartesian, shape (images, 3), A.
+    :param shortest: length of the shortest lattice vector, A.
+    """
+
+    matrix: FloatArray
+    transformation: FloatArray
+    images: FloatArray
+    shortest: float
+
+
+def reduced_lattice(lattice: npt.ArrayLike) -> ReducedLattice:
+    """Reduce a lattice and find the few images that a minimum-image distance has to look at.
+
+    :param lattice: lattice vectors as rows, shape (3, 3), A.
+    """
+    from pymatgen.core.lattice import Lattice
+
+    given = np.asarray(lattice, dtype=np.float64)
+    matrix = np.array(Lattice(given).get_lll_reduced_lattice().matrix, dtype=np.float64)
+    grid = np.array(list(itertools.product((-1, 0, 1), repeat=3)), dtype=np.float64)
+    lengths = np.linalg.norm(grid @ matrix, axis=1)
+    half = grid[: len(grid) // 2]
+    return ReducedLattice(
+        matrix=matrix,
+        transformation=np.asarray(np.round(given @ np.linalg.inv(matrix)), dtype=np.float64),
+        images=_needed_images(half, grid, matrix) @ matrix,
+        shortest=float(lengths[lengths > _IMAGE_TOLERANCE].min()),
+    )
+
+
+def _needed_images(half: FloatArray, grid: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Keep the images that are the nearest one for some difference in the cell around the origin.
+
+    Each is a linear program: is there a difference for which the image beats all others? What holds for an image holds
+    for the opposite one.
+    """
+    from scipy.optimize import linprog
+
+    metric = matrix @ matrix.T
+    squared = np.einsum('ni,ij,nj->n', grid, metric, grid)
+    kept = []
+    for image in half:
+        others = np.any(grid != image, axis=1)
+        slopes = 2.0 * (image - grid[others]) @ metric
+        answer = linprog(
+            [0.0, 0.0, 0.0, -1.0],
+            A_ub=np.column_stack([slopes, np.ones(len(slopes))]),
+            b_ub=squared[others] - image @ metric @ image,
+            bounds=[(-0.5, 0.5)] * 3 + [(None, None)],
+        )
+        if not answer.success or -answer.fun > _IMAGE_TOLERANCE:
+            kept.append(image)
+    return np.array(kept).reshape(-1, 3)
+
+
+def shortest_images(difference: torch.Tensor, matrix: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return the shortest images of differences of positions.
+
+    :param difference: fractional coordinates of the reduced lattice, shape (..., 3).
+    :param matrix: lattice vectors of the reduced lattice as rows, shape (3, 3), A.
+    :param images: images to look at as in :class:`ReducedLattice`, shape (images, 3), A.
+    :return: Cartesian vectors, shape (..., 3), A.
+    """
+    cartesian = (difference - difference.round()) @ matrix
+    if len(images) == 0:
+        return cartesian
+    projection = cartesian @ (2.0 * images.T)
+    change, nearest = (images.square().sum(dim=1) - projection.abs()).min(dim=-1)
+    sign = projection.gather(-1, nearest[..., None]).sign()
+    return cartesian - torch.where((change < 0.0)[..., None], sign * images[nearest], torch.zeros_like(cartesian))

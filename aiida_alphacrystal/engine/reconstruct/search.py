@@ -1,0 +1,311 @@
+"""The search: from predicted distances and cell hypotheses to crystals without an example.
+
+Given a space group, a lattice and the content of the cell, the crystals of all Wyckoff assignments are searched for
+those whose distances are likely under the predicted distributions, by gradients (:mod:`descent`) or by the genetic
+algorithm of the paper (:mod:`genetic`), both on one batched fitness (:mod:`landscape`). The search sees sorted
+distances only; in the end the atoms of the best crystals are matched with the rows of the prediction, and the crystals
+climb again. Beside it a search without symmetry lets all atoms move freely from random beginnings; its atoms are the
+rows of the prediction from the start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from aiida_alphacrystal.engine.atom_matching import match_many
+from aiida_alphacrystal.engine.distances import minimum_image_distances
+from aiida_alphacrystal.engine.progress import report
+from aiida_alphacrystal.engine.reconstruct.budget import Budget
+from aiida_alphacrystal.engine.reconstruct.contacts import (
+    CLASH_FRACTION,
+    closest_contact,
+    covalent_radius,
+    widest_contact,
+)
+from aiida_alphacrystal.engine.reconstruct.descent import descend
+from aiida_alphacrystal.engine.reconstruct.distinct import Trial, distinct_rows, select
+from aiida_alphacrystal.engine.reconstruct.genetic import evolve
+from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
+from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
+from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
+from aiida_alphacrystal.engine.reconstruct.wyckoff import (
+    Assignment,
+    build_structure,
+    enumerate_assignments,
+    primitive_lattice,
+    space_group,
+)
+from aiida_alphacrystal.engine.threads import one_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+    from aiida_alphacrystal.engine.composition import Formula
+    from aiida_alphacrystal.engine.distances import DistancePrediction
+    from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+    from aiida_alphacrystal.engine.settings import SearchSettings
+
+__all__ = ('SearchResult', 'search_crystals')
+
+_SEARCHES = {'descent': descend, 'genetic': evolve}
+_SOLVED = 0.12
+_SHARPENED = 128
+_MATCHED = 96
+_POLISHED = 48
+_PER_ASSIGNMENT = 8
+_COARSE_STEPS = 12
+_SHARP_STEPS = 15
+_FINAL_STEPS = 20
+_FINE_STEP = 0.005
+_FREE_STEPS = 80
+_FREE_KEPT = 16
+_ROOM = 1.8
+_SAME_DISTANCES = 0.05
+_USUAL_PAIRS = 66
+_FEWEST_PAIRS = 10
+#: What a free coordinate costs, in log-likelihood: that of Akaike's criterion.
+_PRICE = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    :param candidates: distinct structures, best fitness first.
+    :param reasons: one sentence for each hypothesis that gave none.
+    """
+
+    candidates: tuple[Candidate, ...]
+    reasons: tuple[str, ...]
+
+
+class _Likelihoods(NamedTuple):
+    """The likelihood of distances, for the beginning and the end of a search."""
+
+    coarse: DistanceLikelihood
+    sharp: DistanceLikelihood
+    species: tuple[str, ...]
+    expectation: torch.Tensor
+
+    @classmethod
+    def of(cls, prediction: DistancePrediction, device: torch.device) -> _Likelihoods:
+        """Prepare the likelihoods of one prediction."""
+        expectation = torch.tensor(prediction.expectation, dtype=torch.float32, device=device)
+        coarse, sharp = (DistanceLikelihood(prediction, tail_weight, device) for tail_weight in (1.0, 0.1))
+        return cls(coarse, sharp, prediction.species, expectation)
+
+
+def search_crystals(
+    formula: Formula,
+    cells: Sequence[CellHypothesis],
+    distances: Mapping[int, DistancePrediction],
+    settings: SearchSettings,
+    seed: int,
+    budget: Budget | None = None,
+) -> SearchResult:
+    """Rebuild crystals from predicted distances.
+
+    The result is the same for the same seed unless a time ends it, and what is found for a hypothesis depends
+    neither on the other hypotheses nor on their order.
+
+    :param formula: the compound.
+    :param cells: hypotheses about space group, content and lattice of the cell.
+    :param distances: predicted distances by formula units in the cell.
+    :param settings: method, work to be done and number of candidates.
+    :param seed: seed of everything that is drawn.
+    :param budget: ends the search early; what has been found until then is returned.
+    """
+    if settings.max_candidates == 0:
+        return SearchResult((), ())
+    budget = budget or Budget(settings.seconds)
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    trials: list[Trial] = []
+    reasons: dict[int, str] = {}
+    with one_thread():
+        likelihoods = {units: _Likelihoods.of(prediction, device) for units, prediction in sorted(distances.items())}
+        for index, cell in enumerate(cells):
+            report('reconstruct', index, len(cells))
+            name = f'hypothesis {index + 1} ({space_group(cell.spacegroup).symbol})'
+            if cell.formula_units not in likelihoods:
+                reasons[index] = f'{name}: no distances are given for {cell.formula_units} formula units.'
+                continue
+            if budget.spent and index:
+                reasons[index] = f'{name}: the time was over before its turn.'
+                continue
+            search = _Search(formula, cell, likelihoods[cell.formula_units], settings, seed, budget)
+            found = search.run(index, name)
+            if not found:
+                reasons[index] = f'{name}: {search.reason}'
+            trials += found
+    candidates = select(trials, settings.max_candidates, seed)
+    report('reconstruct', len(cells), len(cells))
+    return SearchResult(candidates, tuple(reasons[index] for index in sorted(reasons)))
+
+
+class _Search:
+    """The search within one cell hypothesis.
+
+    :param formula: the compound.
+    :param cell: the hypothesis.
+    :param likelihoods: of distances in such a cell.
+    :param settings: method and work to be done.
+    :param seed: seed of everything that is drawn.
+    :param budget: ends the search early.
+    """
+
+    def __init__(
+        self,
+        formula: Formula,
+        cell: CellHypothesis,
+        likelihoods: _Likelihoods,
+        settings: SearchSettings,
+        seed: int,
+        budget: Budget,
+    ) -> None:
+        self._cell = cell
+        self._likelihoods = likelihoods
+        self._settings = settings
+        self._budget = budget
+        self._generator = torch.Generator().manual_seed(_seed_of(seed, cell))
+        self._counts = {
+            element: count * cell.formula_units for element, count in zip(formula.elements, formula.counts, strict=True)
+        }
+        self._lattice = reduced_lattice(primitive_lattice(cell.spacegroup, cell.lattice))
+        self._device = likelihoods.expectation.device
+        self.reason = ''
+
+    def run(self, hypothesis: int, name: str) -> list[Trial]:
+        """Return the best crystals found.
+
+        :param hypothesis: place of the hypothesis, for the record.
+        :param name: of the hypothesis, for the record.
+        """
+        trials = self._with_symmetry(hypothesis, name)
+        if self._settings.free_starts > 0 and not self._budget.spent:
+            trials += self._without_symmetry(hypothesis, name)
+        return trials
+
+    def _with_symmetry(self, hypothesis: int, name: str) -> list[Trial]:
+        """Search all Wyckoff assignments."""
+        cell, group = self._cell, space_group(self._cell.spacegroup)
+        content = ' '.join(f'{count} {element}' for element, count in self._counts.items())
+        assignments = enumerate_assignments(
+            cell.spacegroup, self._counts, self._settings.max_screened, cell.lattice, self._roomy_positions()
+        )
+        if not assignments:
+            self.reason = f'no combination of its Wyckoff positions has room for {content}.'
+            return []
+        landscape = Landscape(group, assignments, self._lattice, self._device)
+        method = _SEARCHES[self._settings.method]
+        found = method(
+            landscape, self._likelihoods.coarse, self._generator, lambda field: self._enough(landscape, field)
+        )
+        found = self._polish(landscape, found.best(_SHARPENED, _PER_ASSIGNMENT + _PER_ASSIGNMENT // 2))
+        origins = [f'{name}: {assignment.label(group)}' for assignment in assignments]
+        trials = self._trials(cell, landscape, assignments, found, (hypothesis, self._settings.method, origins))
+        if not trials:
+            self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
+        return trials
+
+    def _without_symmetry(self, hypothesis: int, name: str) -> list[Trial]:
+        """Let all atoms move freely; the rows of the prediction tell them apart."""
+        from pymatgen.core.lattice import Lattice
+
+        lattice = primitive_lattice(self._cell.spacegroup, self._cell.lattice)
+        cell = dataclasses.replace(self._cell, spacegroup=1, lattice=Lattice(lattice).parameters)
+        assignment = Assignment(tuple((element, 'a') for element in self._likelihoods.species), 3 * self._atoms)
+        reduced = reduced_lattice(primitive_lattice(1, cell.lattice))
+        landscape = Landscape(space_group(1), [assignment], reduced, self._device)
+        starts = self._settings.free_starts
+        owners = torch.zeros(starts, dtype=torch.int64, device=self._device)
+        crystals = Crystals(owners, landscape.draw((starts,), self._generator), owners.float())
+        order = torch.arange(self._atoms, device=self._device).expand(starts, -1)
+        crystals = landscape.climb(self._likelihoods.coarse, crystals, _FREE_STEPS, order=order)
+        found = crystals.best(_FREE_KEPT, _FREE_KEPT)
+        for width in (FIRST_STEP, _FINE_STEP):
+            found = landscape.climb(self._likelihoods.sharp, found, _FREE_STEPS, width, order[: len(found)])
+        return self._trials(cell, landscape, [assignment], found, (hypothesis, 'free', [f'{name}: no symmetry']))
+
+    @property
+    def _atoms(self) -> int:
+        return len(self._likelihoods.species)
+
+    def _roomy_positions(self) -> dict[str, set[str]]:
+        """Return the positions on which the atoms of each element need not clash with one another."""
+        positions = space_group(self._cell.spacegroup).positions
+        room = {position.letter: widest_contact(position, self._lattice) for position in positions}
+        needed = {element: _ROOM * CLASH_FRACTION * covalent_radius(element) for element in self._counts}
+        return {
+            element: {letter for letter, distance in room.items() if distance >= least}
+            for element, least in needed.items()
+        }
+
+    def _enough(self, landscape: Landscape, field: Crystals) -> bool:
+        """Tell whether the distances are met as well as they can be, or the work is done."""
+        work = landscape.evaluations * max(_FEWEST_PAIRS, landscape.pairs) / _USUAL_PAIRS
+        nothing_free = not bool(landscape.freedoms.any())
+        if nothing_free or work >= self._settings.evaluations or self._budget.spent:
+            return True
+        return float(field.fitness.max()) > self._likelihoods.coarse.bound - _SOLVED
+
+    def _polish(self, landscape: Landscape, crystals: Crystals) -> Crystals:
+        """Match the atoms of crystals with the rows of the prediction and climb to the top of that, three times."""
+        coarse, sharp, species, expectation = self._likelihoods
+        rounds = (
+            (coarse, _COARSE_STEPS, FIRST_STEP, _MATCHED),
+            (sharp, _SHARP_STEPS, FIRST_STEP, _POLISHED),
+            (sharp, _FINAL_STEPS, _FINE_STEP, _POLISHED),
+        )
+        for likelihood, steps, width, number in rounds:
+            order = match_many(landscape.matrices(crystals), expectation, species, self._generator)
+            crystals = landscape.climb(likelihood, crystals, steps, width, order)
+            if likelihood is coarse:
+                crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
+            crystals = crystals.best(number, _PER_ASSIGNMENT)
+            distances = landscape.sorted_distances(crystals).cpu().numpy()
+            crystals = crystals.take(torch.tensor(distinct_rows(distances, _SAME_DISTANCES), device=self._device))
+        return crystals
+
+    def _trials(
+        self,
+        cell: CellHypothesis,
+        landscape: Landscape,
+        assignments: Sequence[Assignment],
+        crystals: Crystals,
+        record: tuple[int, str, Sequence[str]],
+    ) -> list[Trial]:
+        """Build the crystals whose atoms do not clash; the record is hypothesis, source, and origin by assignment."""
+        hypothesis, source, origins = record
+        pairs = self._atoms * (self._atoms + 1) // 2
+        prior = math.log(max(cell.probability, 1e-12)) / self._atoms
+        distances = landscape.sorted_distances(crystals).cpu().double().numpy()
+        scales = length_scale(crystals.genes[:, -1]).cpu().tolist()
+        trials = []
+        for index, owner in enumerate(crystals.assignments.tolist()):
+            assignment, genes = assignments[owner], crystals.genes[index].cpu().double().numpy()
+            structure = build_structure(
+                cell.spacegroup, cell.lattice, assignment, genes[: assignment.freedom], scales[index]
+            )
+            found = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
+            if closest_contact(found, [site.specie.symbol for site in structure]) < CLASH_FRACTION:
+                continue
+            fitness = float(crystals.fitness[index])
+            score = fitness - _PRICE * assignment.freedom / pairs + prior
+            trials.append(
+                Trial(
+                    hypothesis, structure, source, origins[owner], cell.spacegroup, cell.formula_units, fitness, score,
+                    distances[index],
+                )
+            )  # fmt: skip
+        return trials
+
+
+def _seed_of(seed: int, cell: CellHypothesis) -> int:
+    """Return the seed of one hypothesis; it knows nothing of the others."""
+    return int(np.random.SeedSequence((seed, cell.spacegroup, cell.formula_units)).generate_state(1, np.uint64)[0] >> 1)

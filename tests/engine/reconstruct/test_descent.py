@@ -1,0 +1,62 @@
+"""Gradient search on many assignments, and the genetic algorithm, on crystals built by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aiida_alphacrystal.engine.reconstruct.descent import descend, relocate, scan
+from aiida_alphacrystal.engine.reconstruct.genetic import evolve
+from aiida_alphacrystal.engine.reconstruct.landscape import Landscape
+from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
+from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
+from aiida_alphacrystal.engine.reconstruct.wyckoff import enumerate_assignments, primitive_lattice, space_group
+
+CPU = torch.device('cpu')
+
+
+@pytest.fixture
+def landscape():
+    assignments = enumerate_assignments(58, {'Ti': 2, 'O': 4})
+    lattice = reduced_lattice(primitive_lattice(58, (4.594, 4.594, 2.959, 90.0, 90.0, 90.0)))
+    return Landscape(space_group(58), assignments, lattice, CPU)
+
+
+@pytest.fixture
+def likelihood(rutile, certain):
+    return DistanceLikelihood(certain(rutile), 1.0, CPU)
+
+
+def test_the_scan_keeps_some_of_every_assignment(landscape, likelihood):
+    found = scan(landscape, likelihood, torch.Generator().manual_seed(0))
+    owners, counts = torch.unique(found.assignments, return_counts=True)
+    assert owners.tolist() == list(range(len(landscape.freedoms)))
+    assert counts[landscape.freedoms[owners] == 0].tolist() == [1] * int((landscape.freedoms == 0).sum())
+    assert set(counts[landscape.freedoms[owners] > 0].tolist()) == {16}
+    again = landscape.with_gradient(likelihood, found)[0]
+    assert torch.allclose(again, found.fitness, atol=1e-5)
+
+
+def test_a_relocation_moves_one_orbit_only(landscape, likelihood):
+    generator = torch.Generator().manual_seed(0)
+    before = scan(landscape, likelihood, generator)
+    after = relocate(landscape, likelihood, before, generator)
+    assert torch.equal(after.genes[:, -1], before.genes[:, -1])
+    for owner, old, new in zip(before.assignments.tolist(), before.genes[:, :-1], after.genes[:, :-1], strict=True):
+        moved = landscape.sites[owner][old != new]
+        assert len(set(moved.tolist())) <= 1
+
+
+@pytest.mark.parametrize('method', [descend, evolve])
+def test_both_methods_find_the_truth_and_stop_when_told(landscape, likelihood, method):
+    rounds = []
+
+    def finished(field):
+        rounds.append(float(field.fitness.max()))
+        return len(rounds) > 6
+
+    found = method(landscape, likelihood, torch.Generator().manual_seed(1), finished)
+    assert len(rounds) == 7
+    assert rounds == sorted(rounds)
+    assert found.fitness.tolist() == sorted(found.fitness.tolist(), reverse=True)
+    assert float(found.fitness[0]) > likelihood.bound - 0.12

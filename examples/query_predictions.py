@@ -10,6 +10,7 @@ import sys
 from aiida import orm
 from aiida.plugins import DataFactory, WorkflowFactory
 
+DistancesData = DataFactory('alphacrystal.distances')
 ModelData = DataFactory('alphacrystal.model')
 PotentialData = DataFactory('alphacrystal.potential')
 PredictWorkChain = WorkflowFactory('alphacrystal.predict')
@@ -23,7 +24,7 @@ def find_predictions(element: str) -> list[orm.WorkChainNode]:
     query = orm.QueryBuilder()
     query.append(PredictWorkChain, filters={'attributes.exit_status': 0}, tag='prediction', project='*')
     query.append(
-        orm.ArrayData,
+        DistancesData,
         with_incoming='prediction',
         edge_filters={'label': 'distances'},
         filters={'attributes.elements': {'contains': [element]}},
@@ -32,13 +33,13 @@ def find_predictions(element: str) -> list[orm.WorkChainNode]:
     return query.all(flat=True)
 
 
-def find_distances(number_of_atoms: int) -> list[orm.ArrayData]:
+def find_distances(number_of_atoms: int) -> list[DistancesData]:
     """Return every predicted distance matrix of a cell of so many atoms, the oldest first.
 
     :param number_of_atoms: atoms in the cell.
     """
-    filters = {'attributes.number_of_atoms': number_of_atoms, 'attributes.number_of_bins': {'>': 0}}
-    query = orm.QueryBuilder().append(orm.ArrayData, filters=filters, tag='distances')
+    filters = {'attributes.number_of_atoms': number_of_atoms}
+    query = orm.QueryBuilder().append(DistancesData, filters=filters, tag='distances')
     query.order_by({'distances': 'id'})
     return query.all(flat=True)
 

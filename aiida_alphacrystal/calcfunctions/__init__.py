@@ -10,6 +10,7 @@ from aiida_alphacrystal.calcfunctions.rank import rank
 from aiida_alphacrystal.calcfunctions.rank_refined import rank_refined
 from aiida_alphacrystal.calcfunctions.reconstruct import reconstruct
 from aiida_alphacrystal.calcfunctions.relax import relax
+from aiida_alphacrystal.calcfunctions.tabulate import tabulate
 from aiida_alphacrystal.calcfunctions.to_primitive import to_primitive
 
 __all__ = (
@@ -21,5 +22,6 @@ __all__ = (
     'rank_refined',
     'reconstruct',
     'relax',
+    'tabulate',
     'to_primitive',
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiida import orm
 
+from aiida_alphacrystal.data import DistancesData
 from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, parse_formula
-from aiida_alphacrystal.engine.distances import DistancePrediction
 from aiida_alphacrystal.engine.refinement import RefinedPlace
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+    from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
     from aiida_alphacrystal.engine.relax import Potential, Relaxation
@@ -29,6 +31,7 @@ __all__ = (
     'candidates_to_nodes',
     'cells_from_node',
     'cells_to_node',
+    'compound_facts',
     'distances_from_nodes',
     'distances_to_node',
     'features_to_node',
@@ -112,43 +115,30 @@ def cells_from_node(node: orm.Dict) -> tuple[CellHypothesis, ...]:
     return tuple(CellHypothesis(**{**row, 'lattice': tuple(row['lattice'])}) for row in node['rows'])
 
 
-def distances_to_node(formula: Formula, formula_units: int, prediction: DistancePrediction) -> orm.ArrayData:
+def distances_to_node(formula: Formula, formula_units: int, prediction: DistancePrediction) -> DistancesData:
     """Return distances and probabilities of one cell, with attributes that a query can filter.
 
     :param formula: the compound.
     :param formula_units: formula units in the cell.
     :param prediction: what the network says.
     """
-    arrays = {
-        'distances': prediction.expectation,
-        'probabilities': prediction.probabilities,
-        'bin_edges': prediction.bin_edges,
-    }
+    node = DistancesData.from_prediction(prediction)
     attributes = {
         'formula': formula.cell_formula(formula_units),
         'reduced_formula': formula.reduced,
         'elements': list(formula.elements),
-        'species': list(prediction.species),
-        'number_of_atoms': len(prediction.species),
-        'number_of_bins': len(prediction.bin_edges) - 1,
         'formula_units': formula_units,
     }
-    return _array_node(arrays, attributes)
+    node.base.attributes.set_many(_plain(attributes))
+    return node
 
 
-def distances_from_nodes(nodes: Mapping[str, orm.ArrayData]) -> dict[int, DistancePrediction]:
+def distances_from_nodes(nodes: Mapping[str, DistancesData]) -> dict[int, DistancePrediction]:
     """Return predictions by the number of formula units in their cell.
 
     :param nodes: as :func:`distances_to_node` makes them, by any label.
     """
-    predictions = {
-        node.base.attributes.get('formula_units'): DistancePrediction(
-            species=tuple(node.base.attributes.get('species')),
-            bin_edges=node.get_array('bin_edges'),
-            probabilities=node.get_array('probabilities'),
-        )
-        for node in nodes.values()
-    }
+    predictions = {node.base.attributes.get('formula_units'): node.to_prediction() for node in nodes.values()}
     return dict(sorted(predictions.items()))
 
 
@@ -228,12 +218,14 @@ def relaxations_to_nodes(
 class RelaxedPool:
     """The candidates with the outcome of their relaxation, in the order of their labels.
 
+    :param formula: the compound, as the table of the pool names it.
     :param rows: row of each candidate in the table of the pool.
     :param relaxations: the outcomes.
     :param references: energy of each element in eV/atom.
     :param potential: name and version of what gave the energies.
     """
 
+    formula: str
     rows: tuple[dict[str, Any], ...]
     relaxations: tuple[Relaxation, ...]
     references: dict[str, float]
@@ -260,6 +252,7 @@ def relaxed_pool(
     rows = {row['label']: row for row in candidates['rows']}
     outcomes = {row['label']: row for row in relaxations.base.attributes.get('rows')}
     return RelaxedPool(
+        formula=candidates['formula'],
         rows=tuple(rows[label] for label in relaxed),
         relaxations=tuple(
             Relaxation(
@@ -282,6 +275,8 @@ def relaxed_pool(
 def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm.Dict:
     """Return the ranking as a table without identifiers or times, so that the same run gives the same content.
 
+    Beside the rows stand the compound, the best row and all space groups, by which a query finds a prediction.
+
     :param pool: what was ranked.
     :param ranked: the distinct structures, the best first.
     """
@@ -300,8 +295,41 @@ def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm
         }
         for place in ranked
     ]
-    return orm.Dict(_plain({'potential': pool.potential, 'rows': rows}))
+    facts = compound_facts(parse_formula(pool.formula, max_atoms=sys.maxsize))
+    best = {key: rows[0][key] for key in _BEST_COLUMNS} if rows else None
+    spacegroups = sorted({row['spacegroup'] for row in rows})
+    content = {**facts, 'best': best, 'spacegroups': spacegroups, 'potential': pool.potential, 'rows': rows}
+    return orm.Dict(_plain(content))
 
+
+def compound_facts(formula: Formula) -> dict[str, Any]:
+    """Return by what a compound is looked for.
+
+    :param formula: the compound.
+    """
+    return {
+        'formula': formula.label,
+        'reduced_formula': formula.reduced,
+        'chemical_system': formula.chemical_system,
+        'elements': list(formula.elements),
+        'number_of_elements': len(formula.elements),
+    }
+
+
+#: What a query sees of the best row of a ranking.
+_BEST_COLUMNS = (
+    'formula',
+    'number_of_atoms',
+    'spacegroup',
+    'spacegroup_symbol',
+    'formation_energy_per_atom',
+    'energy_per_atom',
+    'volume_per_atom',
+    'score',
+    'probability',
+    'source',
+    'converged',
+)
 
 #: What a row of the ranking takes over from the table of candidates.
 _RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost', 'probability')

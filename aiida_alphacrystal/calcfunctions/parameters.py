@@ -23,13 +23,14 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         'featurize': 1,
         'predict_cells': 2,
-        'predict_distances': 1,
+        'predict_distances': 2,
         'reconstruct': 4,
         'relax': 1,
-        'rank': 2,
+        'rank': 3,
         'rank_refined': 1,
         'to_primitive': 1,
         'compare': 1,
+        'tabulate': 1,
     }
 )
 
@@ -44,6 +45,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'rank_refined': (),
         'to_primitive': (),
         'compare': (),
+        'tabulate': (),
     }
 )
 

@@ -8,7 +8,7 @@ from aiida.engine import ExitCode, calcfunction
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
-from aiida_alphacrystal.data.model import ModelData
+from aiida_alphacrystal.data import DistancesData, ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
 __all__ = ('predict_distances',)
@@ -17,7 +17,7 @@ __all__ = ('predict_distances',)
 @calcfunction
 def predict_distances(
     features: orm.ArrayData, cells: orm.Dict, model: ModelData, parameters: orm.Dict
-) -> dict[str, orm.ArrayData] | ExitCode:
+) -> dict[str, DistancesData] | ExitCode:
     """Predict the distance matrix of every size of cell that the hypotheses hold.
 
     :param features: as ``featurize`` returns them.

@@ -25,7 +25,7 @@ def reconstruct(
     :param features: as ``featurize`` returns them.
     :param cells: as ``predict_cells`` returns them.
     :param model: the library of templates.
-    :param parameters: ``templates``, ``genetic``, ``max_atoms`` and ``algorithm_version``.
+    :param parameters: ``templates``, ``search``, ``max_atoms`` and ``algorithm_version``.
     :param seed: every random draw follows from it.
     :param namespaces: ``distances``, the nodes that ``predict_distances`` returns, by their labels.
     :return: ``candidates``, a table of the pool and the reasons why hypotheses gave nothing, and ``structures``, the

@@ -25,6 +25,9 @@ _STEPS = 'aiida.calculations:alphacrystal.*'
 _DATABASE = ('aiida.orm', 'aiida.storage', 'sqlalchemy')
 _SOON = 0.02
 
+#: Primary keys in one question to the database; SQLite takes some hundreds.
+_AT_ONCE = 500
+
 
 def run(
     builder: ProcessBuilder,
@@ -32,6 +35,7 @@ def run(
     debug: bool,
     cache: bool | None = None,
     stages: dict[str, str] | None = None,
+    others: bool = True,
     go_on: str = 'run the same command with --cache to go on from there',
 ) -> WorkChainNode:
     """Run a work chain in this process and return its node, whatever became of it.
@@ -40,6 +44,7 @@ def run(
     :param debug: whether AiiDA may log to the terminal.
     :param cache: whether equal stages of an earlier run are taken over; the profile decides where it is None.
     :param stages: name of each stage to what it does, those of a prediction by default.
+    :param others: whether a terminal shows other stages as well.
     :param go_on: what an interrupted user is to do, a half-sentence.
     :raises Interrupted: if the user pressed Ctrl-C.
     """
@@ -54,9 +59,11 @@ def run(
     def show(stage: str, done: int, total: int) -> None:
         # a calcfunction answers Ctrl-C only when it has finished; from its first report on, it does so at once
         signal.signal(signal.SIGINT, _interrupt)
-        progress(stage, done, total)
+        if others or stages is None or stage in stages:
+            progress(stage, done, total)
 
-    runner = get_manager().create_runner(communicator=None)
+    # without a broker nothing tells a work chain that what it waits for has ended: it has to look
+    runner = get_manager().create_runner(communicator=None, poll_interval=_SOON)
     if not debug:
         quiet_libraries()
     # run_get_node answers Ctrl-C only between two stages; executing the process here lets it through at once
@@ -68,7 +75,7 @@ def run(
                 process.execute()
         except (KeyboardInterrupt, KilledError):
             _abandon(node)
-    if any(child.is_killed for child in [*node.called_descendants, node]):
+    if 'killed' in _states(node).values():
         raise Interrupted(f'Work chain {node.pk} keeps what had finished; {go_on}.')
     return node
 
@@ -89,10 +96,11 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 def _abandon(node: WorkChainNode) -> None:
     """Mark a work chain and what it was running as killed."""
-    from aiida.orm import CalcJobNode
+    from aiida.orm import CalcJobNode, load_node
     from plumpy.process_states import ProcessState
 
-    for process in [*node.called_descendants, node]:
+    for pk in reversed(_states(node)):
+        process = load_node(pk)
         if process.is_terminated:
             continue
         if isinstance(process, CalcJobNode):
@@ -101,6 +109,33 @@ def _abandon(node: WorkChainNode) -> None:
         process.set_process_status('Stopped by the user')
         process.delete_checkpoint()
         process.seal()
+
+
+def _states(node: WorkChainNode) -> dict[int, str]:
+    """Return the states of a work chain and of all that it has called, by primary key, callers first.
+
+    Nodes are not loaded, as a screening may have called tens of thousands.
+
+    :param node: the work chain.
+    """
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    found = {int(node.pk or 0): str(node.base.attributes.get('process_state', None))}
+    level = list(found)
+    while level:
+        called: dict[int, str] = {}
+        for begin in range(0, len(level), _AT_ONCE):
+            query = QueryBuilder().append(
+                ProcessNode, filters={'id': {'in': level[begin : begin + _AT_ONCE]}}, tag='it'
+            )
+            edges = {'type': {'in': ['call_calc', 'call_work']}}
+            query.append(
+                ProcessNode, with_incoming='it', edge_filters=edges, project=['id', 'attributes.process_state']
+            )
+            called |= dict(query.all())
+        level = [pk for pk in called if pk not in found]
+        found |= called
+    return found
 
 
 def _cancel_job(node: CalcJobNode) -> None:

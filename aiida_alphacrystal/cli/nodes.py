@@ -9,11 +9,12 @@ from aiida_alphacrystal.cli.errors import BadInput, Failure
 if TYPE_CHECKING:
     from aiida.orm import Node, WorkChainNode
 
-__all__ = ('PREDICTION', 'REFINEMENT', 'check_ended_well', 'find_node')
+__all__ = ('PREDICTION', 'REFINEMENT', 'SCREENING', 'check_ended_well', 'find_node')
 
 #: Process types of our work chains.
 PREDICTION = 'aiida.workflows:alphacrystal.predict'
 REFINEMENT = 'aiida.workflows:alphacrystal.refine'
+SCREENING = 'aiida.workflows:alphacrystal.screen'
 
 
 def find_node(identifier: str, profile: str) -> Node:

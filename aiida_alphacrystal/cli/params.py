@@ -20,11 +20,13 @@ __all__ = (
     'JSON',
     'LIMIT',
     'MAX_TOP',
+    'MODELS',
     'OUTPUT',
     'POTENTIAL',
     'PROFILE',
     'PROTOCOL',
     'SEED',
+    'TABLE_FORMAT',
     'TOP',
     'HelpfulGroup',
     'WholeNumber',
@@ -166,6 +168,11 @@ POTENTIAL = click.option(
     metavar='NAME|DIR',
     help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
 )
+MODELS = click.option(
+    '--models',
+    metavar='LABEL',
+    help='Family of weights to use instead of those of the package; see `verdi data alphacrystal models list`.',
+)
 FORMAT = click.option(
     '--format',
     'output_format',
@@ -173,6 +180,14 @@ FORMAT = click.option(
     default='table',
     show_default=True,
     help='A table for people, or one JSON object on standard output.',
+)
+TABLE_FORMAT = click.option(
+    '--format',
+    'output_format',
+    type=click.Choice(['table', 'csv', 'json']),
+    default='table',
+    show_default=True,
+    help='A table for people, or CSV or one JSON object on standard output.',
 )
 OUTPUT = click.option(
     '--output',

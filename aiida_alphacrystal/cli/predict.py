@@ -30,6 +30,7 @@ __all__ = ('cmd_predict',)
     metavar='FILE',
     help='Prototype library to take templates from, made by `train templates`, instead of the one of the package.',
 )
+@params.MODELS
 @params.cell_options
 @params.SEED
 @click.option('--daemon', is_flag=True, help='Hand the work to the AiiDA daemon and return at once.')
@@ -46,6 +47,7 @@ def cmd_predict(
     protocol: str,
     potential: str,
     templates: Path | None,
+    models: str | None,
     space_group: int | None,
     crystal_system: str | None,
     lattice: tuple[float, ...] | None,
@@ -83,7 +85,7 @@ def cmd_predict(
         resolved = _get_potential(potential, compound)
         name = load_profile(profile, create=True, debug=debug)
         pins = params.pinned(space_group, crystal_system, lattice)
-        builder = _make_builder(formula, protocol, resolved, templates, seed, top, pins)
+        builder = _make_builder(formula, protocol, resolved, models, templates, seed, top, pins)
         node = submit(builder) if daemon else run(builder, debug=debug, cache=cache)
     option = profile_option(name)
     if daemon:
@@ -122,18 +124,22 @@ def _make_builder(
     formula: str,
     protocol: str,
     resolved: ResolvedPotential,
+    family: str | None,
     templates: Path | None,
     seed: int,
     top: int | None,
     pins: dict[str, Any],
 ) -> ProcessBuilder:
     """Fill the inputs of the work chain."""
+    from aiida_alphacrystal.groups import ModelFamily
     from aiida_alphacrystal.workchains import PredictWorkChain
 
     overrides: dict[str, Any] = {} if top is None else {'rank': {'top': top}}
     if pins:
         overrides['cells'] = pins
-    models = None if templates is None else {'templates': templates}
+    models: dict[str, Any] = {} if family is None else dict(ModelFamily.load(family).models)
+    if templates is not None:
+        models['templates'] = templates
     return PredictWorkChain.get_builder_from_protocol(
         formula, protocol=protocol, overrides=overrides, potential=resolved, models=models, seed=seed
     )

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
     from aiida.orm import WorkChainNode
 
-__all__ = ('check_finished', 'describe_failure', 'show_refinement', 'show_result')
+__all__ = (
+    'check_finished',
+    'check_screened',
+    'describe_failure',
+    'show_refinement',
+    'show_result',
+    'show_screening',
+)
 
 
 def show_result(node: WorkChainNode, top: int | None, output_format: str, output: Path | None, option: str) -> None:
@@ -62,6 +69,44 @@ def show_refinement(node: WorkChainNode, top: int | None, output_format: str, ou
         print_json(report.to_dict())
     else:
         print_refinement(report, option)
+
+
+def show_screening(node: WorkChainNode, output_format: str, option: str) -> None:
+    """Print the table of a screening.
+
+    :param node: the work chain.
+    :param output_format: ``table``, ``csv`` or ``json``.
+    :param option: option that names the profile in a command, empty for the default profile.
+    """
+    from aiida_alphacrystal.cli.streams import clean_stdout
+    from aiida_alphacrystal.report.screening import read_screening
+    from aiida_alphacrystal.report.tables import print_csv, print_json, print_screening
+
+    with clean_stdout():
+        report = read_screening(node)
+    if output_format == 'json':
+        print_json(report.to_dict())
+    elif output_format == 'csv':
+        print_csv(report.to_dict()['rows'])
+    else:
+        print_screening(report, option)
+
+
+def check_screened(node: WorkChainNode, option: str) -> None:
+    """See that a screening has a table, whatever became of its formulas.
+
+    :param node: the work chain.
+    :param option: option that names the profile in a command, empty for the default profile.
+    :raises BadInput: if it refused its input.
+    :raises Failure: if it failed otherwise, or has not ended.
+    """
+    from aiida_alphacrystal.cli.nodes import check_ended_well
+
+    if 'table' in node.outputs:
+        return
+    if node.is_terminated:
+        check_finished(node, option)
+    check_ended_well(node, option)
 
 
 def _tell_written(paths: Sequence[Path], output: Path) -> None:

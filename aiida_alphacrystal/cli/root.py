@@ -17,11 +17,14 @@ from aiida_alphacrystal.cli.cells import cmd_cells
 from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.evaluate import cmd_evaluate
+from aiida_alphacrystal.cli.list import cmd_list
 from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
 from aiida_alphacrystal.cli.potential import cmd_potential
 from aiida_alphacrystal.cli.predict import cmd_predict
+from aiida_alphacrystal.cli.provenance import cmd_provenance
 from aiida_alphacrystal.cli.refine import cmd_refine
+from aiida_alphacrystal.cli.screen import cmd_screen
 from aiida_alphacrystal.cli.show import cmd_show
 from aiida_alphacrystal.cli.train import cmd_train
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
@@ -47,7 +50,10 @@ def cmd_root(ctx: click.Context, debug: bool) -> None:
 
 for _command in (
     cmd_predict,
+    cmd_screen,
+    cmd_list,
     cmd_show,
+    cmd_provenance,
     cmd_refine,
     cmd_cells,
     cmd_potential,

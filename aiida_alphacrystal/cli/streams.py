@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 __all__ = ('clean_stdout', 'quiet_libraries')
 
-_LOUD = ('aiida', 'alembic', 'disk_objectstore', 'kiwipy', 'plumpy', 'py.warnings', 'sqlalchemy')
+_LOUD = ('aiida', 'alembic', 'asyncio', 'disk_objectstore', 'kiwipy', 'plumpy', 'py.warnings', 'sqlalchemy')
 
 
 @contextlib.contextmanager

@@ -46,6 +46,11 @@ class Formula:
         return self.cell_formula(self.formula_units or 1)
 
     @property
+    def chemical_system(self) -> str:
+        """Return the elements in alphabetical order with hyphens between them, such as ``O-Sr-Ti``."""
+        return '-'.join(sorted(self.elements))
+
+    @property
     def atoms_per_unit(self) -> int:
         """Return the number of atoms in one formula unit."""
         return sum(self.counts)

@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from aiida_alphacrystal.query import FoundPrediction
     from aiida_alphacrystal.report.prediction import PredictionReport
+    from aiida_alphacrystal.report.provenance import Origin
     from aiida_alphacrystal.report.refinement import RefinementReport
+    from aiida_alphacrystal.report.screening import ScreeningReport
 
 __all__ = (
     'describe_failures',
     'number_text',
     'percentages',
+    'print_csv',
     'print_facts',
+    'print_found',
     'print_json',
+    'print_origins',
     'print_prediction',
     'print_refinement',
+    'print_screening',
     'wide_console',
 )
 
@@ -120,6 +127,142 @@ def print_refinement(report: RefinementReport, option: str = '') -> None:
     protocol = 'its default protocol' if report.protocol is None else f'protocol {report.protocol}'
     console.print(f'Refined by {report.refiner} with {report.code}, {protocol}. See more with:', markup=False)
     _print_hints(console, report.pk, option)
+
+
+def print_screening(report: ScreeningReport, option: str = '') -> None:
+    """Print the best structure of every formula of a screening, and how to see more of it.
+
+    :param report: the screening.
+    :param option: option that names the profile in a command, empty for the default profile.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = wide_console()
+    title = f'{_count(len(report.rows), "formula")}: {report.finished} with a structure, the best one of each'
+    table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
+    table.add_column('formula', no_wrap=True)
+    table.add_column('space group', no_wrap=True)
+    table.add_column('atoms', justify='right')
+    table.add_column('formation energy\n(eV/atom)', justify='right')
+    table.add_column('volume\n(Å³/atom)', justify='right')
+    table.add_column('source')
+    table.add_column('prediction', justify='right')
+    for row in report.rows:
+        if row.spacegroup is None:
+            table.add_row(escape(row.formula), 'failed', '', '', '', '', '-')
+            continue
+        table.add_row(
+            escape(row.formula),
+            f'{row.spacegroup_symbol} ({row.spacegroup})',
+            str(row.number_of_atoms),
+            number_text(row.formation_energy_per_atom, 3),
+            number_text(row.volume_per_atom, 2),
+            str(row.source),
+            str(row.prediction),
+        )
+    console.print(table)
+    for row in report.rows:
+        if row.reason is not None:
+            status = '' if row.exit_status is None else f' (exit status {row.exit_status})'
+            console.print(f'{row.formula} failed{status}: {row.reason}', markup=False, soft_wrap=True)
+    said = f'Screening {report.pk}' + ('' if report.group is None else f' in the group {report.group}')
+    console.print(f'{said}. See more with:', markup=False, soft_wrap=True)
+    for command, purpose in (
+        (f'aiida-alphacrystal show{option} {report.pk}', 'this table again; or --format csv, --format json'),
+        (f'aiida-alphacrystal show{option} PREDICTION', 'all structures of one formula; or --output DIR'),
+    ):
+        console.print(f'  {command:<42} {purpose}', markup=False, soft_wrap=True)
+
+
+def print_found(found: Sequence[FoundPrediction], shown: int | None = None, option: str = '') -> None:
+    """Print the predictions that have been found, and how to see more of them.
+
+    :param found: the predictions.
+    :param shown: how many of them to print, all where it is None.
+    :param option: option that names the profile in a command, empty for the default profile.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = wide_console()
+
+    if not found:
+        console.print('No prediction meets these conditions.')
+        return
+    table = Table(title=_count(len(found), 'prediction'), title_justify='left', title_style='bold', header_style='bold')
+    table.add_column('formula', no_wrap=True)
+    table.add_column('space group', no_wrap=True)
+    table.add_column('atoms', justify='right')
+    table.add_column('formation energy\n(eV/atom)', justify='right')
+    table.add_column('source')
+    table.add_column('potential', no_wrap=True)
+    table.add_column('made', no_wrap=True)
+    table.add_column('node', justify='right', no_wrap=True)
+    for row in found[:shown]:
+        table.add_row(
+            row.formula,
+            f'{row.spacegroup_symbol} ({row.spacegroup})',
+            str(row.number_of_atoms),
+            number_text(row.formation_energy_per_atom, 3),
+            row.source,
+            escape(row.potential),
+            f'{row.made.astimezone():%Y-%m-%d %H:%M}',
+            str(row.pk),
+        )
+    console.print(table)
+    if shown is not None and len(found) > shown:
+        console.print(f'{len(found) - shown} more are not shown: give conditions, --limit, or --format csv.')
+    for command, purpose in (
+        (f'aiida-alphacrystal show{option} NODE', 'all structures of a prediction'),
+        (f'aiida-alphacrystal provenance{option} NODE', 'where its best structure came from'),
+    ):
+        console.print(f'  {command:<42} {purpose}', markup=False, soft_wrap=True)
+
+
+def print_origins(origin: Origin) -> None:
+    """Print where a node came from as a tree.
+
+    :param origin: the root.
+    """
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def line(node: Origin) -> Text:
+        seen = ' (its origins stand above)' if node.repeated else ''
+        name = (
+            Text(node.text, 'cyan')
+            if node.step
+            else Text.assemble((node.role.split('__')[-1], 'bold'), f': {node.text}')
+        )
+        return name.append(f' <{node.pk}>{seen}', 'dim')
+
+    def grow(branch: Tree, node: Origin) -> None:
+        for source in node.origins:
+            grow(branch.add(line(source)), source)
+
+    tree = Tree(line(origin))
+    grow(tree, origin)
+    wide_console().print(tree, soft_wrap=True)
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as comma-separated values on standard output, with a header.
+
+    :param rows: with the same keys each.
+    :param columns: the keys in order; those of the first row where they are None.
+    """
+    import csv
+    import io
+
+    import click
+
+    text = io.StringIO()
+    names = list(rows[0] if rows else ()) if columns is None else columns
+    writer = csv.DictWriter(text, names, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    click.echo(text.getvalue(), nl=False)
 
 
 def _print_hints(console: Console, pk: int, option: str) -> None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from aiida_alphacrystal.workchains.predict import PredictWorkChain
 from aiida_alphacrystal.workchains.refine import RefineWorkChain
+from aiida_alphacrystal.workchains.screen import ScreenWorkChain
 
-__all__ = ('PredictWorkChain', 'RefineWorkChain')
+__all__ = ('PredictWorkChain', 'RefineWorkChain', 'ScreenWorkChain')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
-from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
@@ -27,7 +27,7 @@ from aiida_alphacrystal.workchains.refine import RefineWorkChain, check_refineme
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
-__all__ = ('PredictWorkChain',)
+__all__ = ('PredictWorkChain', 'check_models', 'check_potential', 'model_from_file')
 
 
 def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -139,10 +139,10 @@ class PredictWorkChain(WorkChain):
         spec.output_namespace(
             'structures', valid_type=orm.StructureData, dynamic=True, help='The ranked structures, rank_01 the best.'
         )
-        spec.output('distances', valid_type=orm.ArrayData, help='Predicted distances in the most probable cell.')
+        spec.output('distances', valid_type=DistancesData, help='Predicted distances in the most probable cell.')
         spec.output_namespace(
             'other_distances',
-            valid_type=orm.ArrayData,
+            valid_type=DistancesData,
             dynamic=True,
             help='Predicted distances in cells of other sizes, by formula units: z1, z2, ...',
         )
@@ -236,8 +236,8 @@ class PredictWorkChain(WorkChain):
             check_seed(self.inputs.seed.value)
             formula = convert.read_formula(self._compound, settings.max_atoms)
             convert.features_to_node(formula, settings.max_atoms)
-            self._check_models()
-            self._check_potential(formula.elements)
+            check_models(self.inputs.models)
+            check_potential(self.inputs.potential, formula.elements)
             if self.should_refine():
                 check_refinement(self.inputs.refine, frozenset(formula.elements))
         except AlphaCrystalError as error:
@@ -355,28 +355,6 @@ class PredictWorkChain(WorkChain):
     def _compound(self) -> orm.Str | orm.Dict:
         return self.inputs.formula if 'formula' in self.inputs else self.inputs.composition
 
-    def _check_models(self) -> None:
-        """Raise ModelError unless each weight can be read by the stage that it is given to."""
-        from aiida_alphacrystal.engine.cells import load_cell_model
-        from aiida_alphacrystal.engine.network import load_network
-        from aiida_alphacrystal.engine.reconstruct import load_library
-
-        loaders = {'distances': load_network, 'cells': load_cell_model, 'templates': load_library}
-        for purpose, load in loaders.items():
-            model = self.inputs.models[purpose]
-            if model.purpose != purpose:
-                raise ModelError(
-                    f'The weights given as models.{purpose} were made for {model.purpose}: '
-                    f'give weights made for {purpose}.'
-                )
-            load(model.get_content(mode='rb'))
-
-    def _check_potential(self, elements: tuple[str, ...]) -> None:
-        """Raise unless the potential works and knows the elements."""
-        from aiida_alphacrystal.engine.relax.potentials import load_potential
-
-        load_potential(self.inputs.potential.to_files()).check_elements(frozenset(elements))
-
     def _run_stage(self, stage: str, **inputs: Any) -> ExitCode | None:
         """Run the calcfunction of a stage and keep its outputs in the context under its name.
 
@@ -398,6 +376,39 @@ class PredictWorkChain(WorkChain):
             return own_exit_code(self, node.exit_status, node.exit_message, stage)
         self.ctx[stage] = outputs
         return None
+
+
+def check_models(models: Mapping[str, ModelData]) -> None:
+    """See that each weight can be read by the stage that it is given to.
+
+    :param models: weights by purpose.
+    :raises ModelError: if one is damaged or made for another stage.
+    """
+    from aiida_alphacrystal.engine.cells import load_cell_model
+    from aiida_alphacrystal.engine.network import load_network
+    from aiida_alphacrystal.engine.reconstruct import load_library
+
+    loaders = {'distances': load_network, 'cells': load_cell_model, 'templates': load_library}
+    for purpose, load in loaders.items():
+        model = models[purpose]
+        if model.purpose != purpose:
+            raise ModelError(
+                f'The weights given as models.{purpose} were made for {model.purpose}: give weights made for {purpose}.'
+            )
+        load(model.get_content(mode='rb'))
+
+
+def check_potential(potential: PotentialData, elements: Iterable[str] = ()) -> None:
+    """See that a potential works and knows the elements.
+
+    :param potential: the node.
+    :param elements: symbols.
+    :raises PotentialError: if it is damaged or fails its test.
+    :raises UnsupportedElementError: if it does not know an element.
+    """
+    from aiida_alphacrystal.engine.relax.potentials import load_potential
+
+    load_potential(potential.to_files()).check_elements(frozenset(elements))
 
 
 def _model_inputs(models: Mapping[str, ModelData | Path]) -> dict[str, ModelData]:
@@ -423,8 +434,18 @@ def _model_input(purpose: str, model: ModelData | Path | None) -> ModelData:
         return ModelData.shipped(purpose)
     if isinstance(model, ModelData):
         return model
-    content, _ = read_checkpoint(model, f'{purpose}.safetensors')
-    return ModelData.get_or_create(content, purpose, _read_card(model.with_suffix('.json')))
+    return model_from_file(purpose, model)
+
+
+def model_from_file(purpose: str, path: Path) -> ModelData:
+    """Return the node of weights from a file, which may still be unstored.
+
+    :param purpose: the stage.
+    :param path: the file; its card stands beside it.
+    :raises ModelError: if the file cannot be read.
+    """
+    content, _ = read_checkpoint(path, f'{purpose}.safetensors')
+    return ModelData.get_or_create(content, purpose, _read_card(path.with_suffix('.json')))
 
 
 def _read_card(path: Path) -> dict[str, Any] | None:

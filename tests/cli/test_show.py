@@ -71,7 +71,7 @@ def test_output(used_cli, prediction, tmp_path):
         ('killed', 1, 'was stopped before it had finished'),
         ('excepted', 1, 'stopped by an unforeseen error (ValueError: went wrong)'),
         ('finished', 1, 'failed with exit code 410 (No candidate is left)'),
-        ('other', 2, 'is a Int, not a prediction or refinement'),
+        ('other', 2, 'is a Int, not a prediction, screening or refinement'),
     ],
 )
 def test_no_result(used_cli, nodes, state, status, message):

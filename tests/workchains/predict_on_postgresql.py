@@ -15,7 +15,7 @@ from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
 from aiida.manage.configuration import create_profile, get_config, load_profile
 
-from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.workchains import PredictWorkChain
 
 
@@ -36,7 +36,7 @@ def main(storage: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     matching = {'attributes.elements': {'contains': ['Ti', 'O']}, 'attributes.number_of_bins': {'>': 0}}
     other = {'attributes.elements': {'contains': ['Na']}}
     cells = orm.QueryBuilder().append(PredictWorkChain, filters={'uuid': node.uuid}, tag='prediction')
-    cells.append(orm.ArrayData, with_incoming='prediction', filters=matching, project='attributes')
+    cells.append(DistancesData, with_incoming='prediction', filters=matching, project='attributes')
     origins = orm.QueryBuilder()
     origins.append(orm.StructureData, filters={'uuid': node.outputs.structures['rank_01'].uuid}, tag='structure')
     origins.append((ModelData, PotentialData, orm.Str), with_descendants='structure', project=['uuid', 'node_type'])
@@ -49,7 +49,7 @@ def main(storage: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
             {key: attributes[key] for key in ('reduced_formula', 'number_of_atoms', 'formula_units')}
             for attributes in cells.all(flat=True)
         ],
-        'with_sodium': orm.QueryBuilder().append(orm.ArrayData, filters=other).count(),
+        'with_sodium': orm.QueryBuilder().append(DistancesData, filters=other).count(),
         'origins': sorted(kind.split('.')[-2] for _, kind in origins.distinct().all()),
         'cached': [called.base.caching.is_created_from_cache for called in again.called],
         'same_ranking': again.outputs.ranking.get_dict() == node.outputs.ranking.get_dict(),

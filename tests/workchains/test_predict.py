@@ -15,7 +15,7 @@ from aiida.plugins import WorkflowFactory
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import parameters
-from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.engine.relax import PotentialFiles
@@ -116,7 +116,7 @@ def test_query_by_attributes_of_the_distances(prediction):
     query = orm.QueryBuilder()
     query.append(PredictWorkChain, tag='prediction', filters={'uuid': prediction.uuid})
     query.append(
-        orm.ArrayData,
+        DistancesData,
         with_incoming='prediction',
         filters={
             'attributes.elements': {'contains': ['Cl']},
@@ -133,7 +133,7 @@ def test_query_by_attributes_of_the_distances(prediction):
     'filters', [{'attributes.elements': {'contains': ['C']}}, {'attributes.number_of_atoms': {'>': 20}}]
 )
 def test_query_that_does_not_match(prediction, filters):
-    assert orm.QueryBuilder().append(orm.ArrayData, filters=filters).count() == 0
+    assert orm.QueryBuilder().append(DistancesData, filters=filters).count() == 0
 
 
 def test_structure_leads_back_to_formula_weights_potential_and_seed(prediction):

@@ -1,0 +1,202 @@
+"""Ask the database what has been predicted, by filters that the database itself evaluates.
+
+A prediction is found by its ranking, which holds the compound, its elements, its chemical system and its best structure
+as attributes; they are part of the node, so that an archive carries them along.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiida import orm
+from aiida.common import LinkType
+
+from aiida_alphacrystal.data import ModelData, PotentialData
+
+__all__ = ('FIELDS', 'PREDICTION', 'Criteria', 'FoundPrediction', 'find_equal_predictions', 'find_predictions')
+
+#: Process type of a prediction.
+PREDICTION = 'aiida.workflows:alphacrystal.predict'
+
+#: What the inputs alone decide about: a prediction that ended so would end so again.
+_FINAL_STATUSES = (0, 201, 202, 203, 204, 205, 206, 410, 420)
+
+
+@dataclasses.dataclass(frozen=True)
+class Criteria:
+    """What predictions are looked for; what is left out does not matter.
+
+    :param elements: symbols that all occur in the compound.
+    :param chemical_system: elements of the compound and no others, in any order with hyphens between them.
+    :param formula: the compound, in any way of writing it; a multiple of it counts as well.
+    :param spacegroup: international number of the space group of the best structure.
+    :param any_rank: whether the space group may be that of any ranked structure.
+    :param min_energy: lowest formation energy of the best structure, in eV/atom.
+    :param max_energy: highest formation energy of the best structure, in eV/atom.
+    :param since: not made before.
+    :param until: not made after.
+    :param group: label of a group that holds the prediction.
+    :param potential: name of the potential.
+    """
+
+    elements: Sequence[str] = ()
+    chemical_system: str | None = None
+    formula: str | None = None
+    spacegroup: int | None = None
+    any_rank: bool = False
+    min_energy: float | None = None
+    max_energy: float | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+    group: str | None = None
+    potential: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundPrediction:
+    """One prediction that has been found.
+
+    :param pk: primary key of the work chain.
+    :param uuid: its universally unique identifier.
+    :param made: when it was made, in UTC.
+    :param formula: the compound.
+    :param chemical_system: its elements in alphabetical order.
+    :param number_of_atoms: atoms in the primitive cell of the best structure.
+    :param spacegroup: international number of its space group.
+    :param spacegroup_symbol: its Hermann-Mauguin symbol.
+    :param formation_energy_per_atom: in eV/atom.
+    :param volume_per_atom: in cubic angstrom.
+    :param source: ``template``, ``descent``, ``genetic`` or ``free``.
+    :param potential: name of what relaxed and ranked.
+    """
+
+    pk: int
+    uuid: str
+    made: datetime.datetime
+    formula: str
+    chemical_system: str
+    number_of_atoms: int
+    spacegroup: int
+    spacegroup_symbol: str
+    formation_energy_per_atom: float
+    volume_per_atom: float
+    source: str
+    potential: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {**dataclasses.asdict(self), 'made': self.made.isoformat(timespec='seconds')}
+
+
+#: What is told of a prediction, in order.
+FIELDS = tuple(field.name for field in dataclasses.fields(FoundPrediction))
+
+
+def find_predictions(criteria: Criteria | None = None, limit: int | None = None) -> list[FoundPrediction]:
+    """Return the finished predictions that meet all criteria, the newest first.
+
+    :param criteria: what is looked for; every prediction where it is None.
+    :param limit: how many at most.
+    :raises FormulaError: if the formula or the chemical system cannot be read.
+    """
+    wanted = criteria or Criteria()
+    query = orm.QueryBuilder(limit=limit)
+    processes: dict[str, Any] = {'process_type': PREDICTION}
+    if times := [{key: value} for key, value in (('>=', wanted.since), ('<=', wanted.until)) if value is not None]:
+        processes['and'] = [{'ctime': time} for time in times]
+    query.append(orm.WorkChainNode, filters=processes, project=['id', 'uuid', 'ctime'], tag='prediction')
+    query.append(
+        orm.Dict,
+        with_incoming='prediction',
+        edge_filters={'type': LinkType.RETURN.value, 'label': 'ranking'},
+        filters=_ranking_filters(wanted),
+        project=[f'attributes.{path}' for path in _PROJECTED],
+        tag='ranking',
+    )
+    if wanted.group is not None:
+        query.append(orm.Group, with_node='prediction', filters={'label': wanted.group})
+    query.order_by({'prediction': [{'id': {'order': 'desc'}}]})
+    return [FoundPrediction(*row) for row in query.iterall(batch_size=1000)]
+
+
+#: Attributes of a ranking behind the fields of a found prediction, in their order.
+_PROJECTED = (
+    'formula',
+    'chemical_system',
+    'best.number_of_atoms',
+    'best.spacegroup',
+    'best.spacegroup_symbol',
+    'best.formation_energy_per_atom',
+    'best.volume_per_atom',
+    'best.source',
+    'potential.name',
+)
+
+
+def _ranking_filters(wanted: Criteria) -> dict[str, Any]:
+    """Return the criteria that the attributes of a ranking meet, as filters."""
+    from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
+
+    filters: dict[str, Any] = {}
+    if wanted.elements:
+        for symbol in wanted.elements:
+            formula_from_counts({symbol: 1})  # refuses what is no element
+        filters['attributes.elements'] = {'contains': list(wanted.elements)}
+    if wanted.chemical_system is not None:
+        symbols = [symbol.strip() for symbol in wanted.chemical_system.split('-')]
+        filters['attributes.chemical_system'] = formula_from_counts(dict.fromkeys(symbols, 1)).chemical_system
+    if wanted.formula is not None:
+        filters['attributes.reduced_formula'] = parse_formula(wanted.formula).reduced
+    if wanted.spacegroup is not None and wanted.any_rank:
+        filters['attributes.spacegroups'] = {'contains': [wanted.spacegroup]}
+    elif wanted.spacegroup is not None:
+        filters['attributes.best.spacegroup'] = wanted.spacegroup
+    bounds = [
+        {key: value} for key, value in (('>=', wanted.min_energy), ('<=', wanted.max_energy)) if value is not None
+    ]
+    if bounds:
+        filters['and'] = [{'attributes.best.formation_energy_per_atom': bound} for bound in bounds]
+    if wanted.potential is not None:
+        filters['attributes.potential.name'] = wanted.potential
+    # predictions from before the ranking held these facts have no best structure
+    return filters or {'attributes': {'has_key': 'best'}}
+
+
+def find_equal_predictions(formulas: Sequence[str], shared: Mapping[str, Any]) -> dict[str, int]:
+    """Return the latest prediction that has finished with equal inputs for each formula that has one.
+
+    One that ended with an error counts where the inputs alone decide about that error.
+
+    :param formulas: formulas as they are given to a prediction.
+    :param shared: the other inputs: ``parameters``, ``models``, ``potential`` and ``seed``.
+    :return: formula to primary key.
+    """
+    finished = {'attributes.process_state': 'finished', 'attributes.exit_status': {'in': list(_FINAL_STATUSES)}}
+    query = orm.QueryBuilder()
+    query.append(
+        orm.Str, filters={'attributes.value': {'in': list(formulas)}}, project='attributes.value', tag='formula'
+    )
+    query.append(
+        orm.WorkChainNode,
+        with_incoming='formula',
+        edge_filters={'label': 'formula'},
+        filters={'process_type': PREDICTION, **finished},
+        project='id',
+        tag='prediction',
+    )
+    inputs: list[tuple[str, type[orm.Data], str, Any]] = [
+        ('seed', orm.Int, 'value', shared['seed'].value),
+        ('potential', PotentialData, 'sha256', shared['potential'].sha256),
+        *((f'models__{purpose}', ModelData, 'sha256', node.sha256) for purpose, node in shared['models'].items()),
+    ]
+    for label, kind, key, value in inputs:
+        query.append(
+            kind, with_outgoing='prediction', edge_filters={'label': label}, filters={f'attributes.{key}': value}
+        )
+    query.append(orm.Dict, with_outgoing='prediction', edge_filters={'label': 'parameters'}, project='attributes')
+    query.order_by({'prediction': {'id': 'asc'}})
+    parameters = shared['parameters'].get_dict()
+    return {formula: pk for formula, pk, found in query.all() if found == parameters}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,30 @@ def run_prediction(aiida_profile: Any) -> Callable[..., orm.WorkChainNode]:
 def prediction(run_prediction: Callable[..., orm.WorkChainNode]) -> orm.WorkChainNode:
     """Return a finished prediction of NaCl; do not change or delete it."""
     return run_prediction('NaCl')
+
+
+@pytest.fixture(scope='session')
+def engine_code(aiida_profile: Any) -> orm.InstalledCode:
+    """Return the program of the jobs on a computer without a scheduler, which is asked without delay."""
+    from aiida import orm
+
+    computer = orm.Computer(
+        label='engine-host',
+        hostname='localhost',
+        transport_type='core.local',
+        scheduler_type='core.direct',
+        workdir=tempfile.mkdtemp(prefix='alphacrystal-jobs-'),
+    ).store()
+    computer.set_minimum_job_poll_interval(0)
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.configure(safe_interval=0)
+    return orm.InstalledCode(
+        label='engine',
+        computer=computer,
+        filepath_executable=str(Path(sys.executable).with_name('aiida-alphacrystal-engine')),
+        default_calc_job_plugin='alphacrystal.predict',
+        prepend_text='export OMP_NUM_THREADS=1',
+    ).store()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
-    from aiida_alphacrystal.engine.relax import Potential, Relaxation
+    from aiida_alphacrystal.engine.relax import Relaxation
 
 __all__ = (
     'RelaxedPool',
@@ -183,13 +183,13 @@ def structures_from_nodes(nodes: Mapping[str, orm.StructureData]) -> dict[str, S
 
 
 def relaxations_to_nodes(
-    relaxations: Mapping[str, Relaxation], references: Mapping[str, float], potential: Potential
+    relaxations: Mapping[str, Relaxation], references: Mapping[str, float], potential: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the outcome of every relaxation as one table node, and one structure node for each.
 
     :param relaxations: outcomes by label of the candidate.
     :param references: energy of each element in eV/atom.
-    :param potential: what gave the energies.
+    :param potential: the facts about what gave the energies.
     """
     rows = [
         {
@@ -202,11 +202,10 @@ def relaxations_to_nodes(
         }
         for label, relaxation in relaxations.items()
     ]
-    facts = ('name', 'kind', 'sha256', 'convention', 'version')
     attributes = {
         'rows': rows,
         'elemental_references': dict(sorted(references.items())),
-        'potential': {fact: getattr(potential, fact) for fact in facts},
+        'potential': dict(potential),
     }
     arrays = {f'forces_{label}': relaxation.forces for label, relaxation in relaxations.items()}
     arrays |= {f'stress_{label}': relaxation.stress for label, relaxation in relaxations.items()}

@@ -38,4 +38,4 @@ def relax(potential: PotentialData, parameters: orm.Dict, **namespaces: Any) -> 
         references = elemental_references(sorted(elements), loaded)
     except AlphaCrystalError as error:
         return exit_code_for(error)
-    return convert.relaxations_to_nodes(dict(zip(structures, relaxations, strict=True)), references, loaded)
+    return convert.relaxations_to_nodes(dict(zip(structures, relaxations, strict=True)), references, loaded.facts)

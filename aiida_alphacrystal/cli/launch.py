@@ -97,7 +97,8 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 def _abandon(node: WorkChainNode) -> None:
     """Mark a work chain and what it was running as killed."""
     from aiida.orm import CalcJobNode, load_node
-    from plumpy.process_states import ProcessState
+
+    from aiida_alphacrystal.workchains.recovery import abandon
 
     for pk in reversed(_states(node)):
         process = load_node(pk)
@@ -105,10 +106,7 @@ def _abandon(node: WorkChainNode) -> None:
             continue
         if isinstance(process, CalcJobNode):
             _cancel_job(process)
-        process.set_process_state(ProcessState.KILLED)
-        process.set_process_status('Stopped by the user')
-        process.delete_checkpoint()
-        process.seal()
+        abandon(process, 'Stopped by the user')
 
 
 def _states(node: WorkChainNode) -> dict[int, str]:

@@ -6,12 +6,15 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aiida_alphacrystal.cli.errors import BadInput, one_sentence
 from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS, DEFAULT_POTENTIAL, MAX_SEED
+
+if TYPE_CHECKING:
+    from aiida.engine.processes.builder import ProcessBuilderNamespace
 
 __all__ = (
     'CACHE',
@@ -30,8 +33,11 @@ __all__ = (
     'TOP',
     'HelpfulGroup',
     'WholeNumber',
+    'add_job',
     'cell_options',
+    'job_options',
     'pinned',
+    'scheduler_options',
     'usable_cores',
     'writable_directory',
 )
@@ -213,6 +219,90 @@ JOBS = click.option(
     '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
 )
 JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')
+
+
+def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where and how its jobs run."""
+    options = (
+        click.option(
+            '--code',
+            metavar='CODE',
+            help='Reconstruct and relax in a job of this code, such as alphacrystal@localhost (`setup code` makes it).',
+        ),
+        click.option('--walltime', type=WholeNumber(1, 10_000_000), metavar='SECONDS', help='Longest time of one job.'),
+        click.option('--cores', type=WholeNumber(1, 100_000), metavar='N', help='Cores of one job.'),
+        click.option('--queue', metavar='NAME', help='Queue or partition of the jobs.'),
+        click.option('--account', metavar='NAME', help='Account that the jobs are charged to.'),
+        click.option(
+            '--scheduler-option',
+            multiple=True,
+            metavar='LINE',
+            help='A line for the scheduler, such as "#SBATCH --gres=gpu:1"; can be given more than once.',
+        ),
+        click.option(
+            '--device',
+            type=click.Choice(['cpu', 'cuda', 'auto']),
+            help='Where a job evaluates the potential: cpu (by default), cuda, or auto for a GPU where there is one.',
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def scheduler_options(
+    walltime: int | None, cores: int | None, queue: str | None, account: str | None, lines: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return options of the scheduler as AiiDA takes them.
+
+    :param walltime: longest time of one job, s.
+    :param cores: of one job.
+    :param queue: its queue.
+    :param account: that is charged.
+    :param lines: for the scheduler.
+    """
+    options: dict[str, Any] = {
+        'max_wallclock_seconds': walltime,
+        'queue_name': queue,
+        'account': account,
+        'custom_scheduler_commands': '\n'.join(lines) or None,
+    }
+    if cores is not None:
+        options['resources'] = {'num_machines': 1, 'num_mpiprocs_per_machine': cores}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def add_job(builder: ProcessBuilderNamespace, code: str, options: dict[str, Any], device: str | None) -> None:
+    """Let a work chain reconstruct and relax in jobs.
+
+    :param builder: inputs of the work chain.
+    :param code: label of the code.
+    :param options: of the scheduler.
+    :param device: where the potential is evaluated, None for the default.
+    :raises BadInput: if there is no such code, or it runs something else.
+    """
+    from aiida import orm
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
+
+    try:
+        node = orm.load_code(code)
+    except NotExistent as exception:
+        raise BadInput(
+            f'There is no code {code!r}: `aiida-alphacrystal setup code` makes one, `verdi code list` lists those that '
+            'there are.'
+        ) from exception
+    except MultipleObjectsError as exception:
+        raise BadInput(f'There are several codes {code!r}: name the computer too, as in code@localhost.') from exception
+    if node.default_calc_job_plugin not in {None, 'alphacrystal.predict'}:
+        raise BadInput(
+            f'The code {code!r} is for {node.default_calc_job_plugin}: give one that `aiida-alphacrystal setup code` '
+            'has made.'
+        )
+    builder.code = node
+    if options:
+        builder.options = options
+    if device is not None:
+        builder.device = orm.Str(device)
 
 
 def cell_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,7 @@ __all__ = ('cmd_predict',)
 @params.MODELS
 @params.cell_options
 @params.SEED
+@params.job_options
 @click.option('--daemon', is_flag=True, help='Hand the work to the AiiDA daemon and return at once.')
 @params.CACHE
 @params.FORMAT
@@ -52,6 +53,13 @@ def cmd_predict(
     crystal_system: str | None,
     lattice: tuple[float, ...] | None,
     seed: int,
+    code: str | None,
+    walltime: int | None,
+    cores: int | None,
+    queue: str | None,
+    account: str | None,
+    scheduler_option: tuple[str, ...],
+    device: str | None,
     daemon: bool,
     cache: bool | None,
     output_format: str,
@@ -77,6 +85,9 @@ def cmd_predict(
         raise BadInput('--output needs the result: leave it out with --daemon and give it to `show` later.')
     if daemon and cache is not None:
         raise BadInput('--cache and --no-cache do not reach the daemon: use `verdi config set caching.enabled_for`.')
+    options = params.scheduler_options(walltime, cores, queue, account, scheduler_option)
+    if code is None and (options or device):
+        raise BadInput('Options of a job need a job: say with --code where it is to run.')
     with clean_stdout():
         check_profile(profile, create=True)
         params.writable_directory(output)
@@ -86,6 +97,8 @@ def cmd_predict(
         name = load_profile(profile, create=True, debug=debug)
         pins = params.pinned(space_group, crystal_system, lattice)
         builder = _make_builder(formula, protocol, resolved, models, templates, seed, top, pins)
+        if code is not None:
+            params.add_job(builder, code, options, device)
         node = submit(builder) if daemon else run(builder, debug=debug, cache=cache)
     option = profile_option(name)
     if daemon:

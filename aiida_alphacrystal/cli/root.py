@@ -25,6 +25,7 @@ from aiida_alphacrystal.cli.predict import cmd_predict
 from aiida_alphacrystal.cli.provenance import cmd_provenance
 from aiida_alphacrystal.cli.refine import cmd_refine
 from aiida_alphacrystal.cli.screen import cmd_screen
+from aiida_alphacrystal.cli.setup import cmd_setup
 from aiida_alphacrystal.cli.show import cmd_show
 from aiida_alphacrystal.cli.train import cmd_train
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
@@ -61,6 +62,7 @@ for _command in (
     cmd_models,
     cmd_evaluate,
     cmd_compare,
+    cmd_setup,
 ):
     cmd_root.add_command(_command)
 

@@ -68,6 +68,7 @@ _GO_ON = 'run the same command again to go on from there'
 @params.MODELS
 @params.TOP
 @params.SEED
+@params.job_options
 @click.option(
     '--reuse/--no-reuse',
     default=True,
@@ -95,6 +96,13 @@ def cmd_screen(
     models: str | None,
     top: int | None,
     seed: int,
+    code: str | None,
+    walltime: int | None,
+    cores: int | None,
+    queue: str | None,
+    account: str | None,
+    scheduler_option: tuple[str, ...],
+    device: str | None,
     reuse: bool,
     daemon: bool,
     cache: bool | None,
@@ -116,6 +124,9 @@ def cmd_screen(
     debug = ctx.obj['debug']
     if daemon and cache is not None:
         raise BadInput('--cache and --no-cache do not reach the daemon: use `verdi config set caching.enabled_for`.')
+    options = params.scheduler_options(walltime, cores, queue, account, scheduler_option)
+    if code is None and (options or device):
+        raise BadInput('Options of a job need a job: say with --code where it is to run.')
     with clean_stdout():
         overrides = _overrides(sources, relax, top)
         resolved, check = _get_potential(potential)
@@ -134,6 +145,8 @@ def cmd_screen(
                 f'or stop it with `verdi{option} process kill {pk}`.'
             )
         builder = _make_builder(formulas, protocol, overrides, resolved, models, seed, label)
+        if code is not None:
+            params.add_job(builder.prediction, code, options, device)
         builder.reuse = reuse
         builder.max_concurrent = concurrent or (builder.max_concurrent if daemon else 1)
         if daemon:

@@ -16,18 +16,26 @@ from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
+from aiida_alphacrystal.calculations.parser import FAILED
+from aiida_alphacrystal.calculations.predict import job_parameters, validate_device
 from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
+from aiida_alphacrystal.workchains.base import PredictBaseWorkChain
 from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
+from aiida_alphacrystal.workchains.recovery import called_before, finished_before
 from aiida_alphacrystal.workchains.refine import RefineWorkChain, check_refinement
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
 __all__ = ('PredictWorkChain', 'check_models', 'check_potential', 'model_from_file')
+
+#: What the one compound is called in its job.
+_COMPOUND = 'compound'
+_JOB_FAILED = 450
 
 
 def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -110,6 +118,23 @@ class PredictWorkChain(WorkChain):
             default=lambda: orm.Int(0),
             help='Every random draw follows from it.',
         )
+        spec.input(
+            'code',
+            valid_type=orm.AbstractCode,
+            required=False,
+            help='aiida-alphacrystal-engine, to reconstruct and relax in a job; in this process where none is given.',
+        )
+        spec.input(
+            'device',
+            valid_type=orm.Str,
+            serializer=orm.to_aiida_type,
+            required=False,
+            validator=validate_device,
+            help='Where the job evaluates the potential: cpu (by default), cuda, or auto for a GPU if there is one.',
+        )
+        spec.input(
+            'options', valid_type=dict, non_db=True, required=False, help='Options of the scheduler for the job.'
+        )
         spec.expose_inputs(
             RefineWorkChain,
             namespace='refine',
@@ -128,8 +153,7 @@ class PredictWorkChain(WorkChain):
             cls.run_featurize,
             cls.run_predict_cells,
             cls.run_predict_distances,
-            cls.run_reconstruct,
-            cls.run_relax,
+            if_(cls.has_code)(cls.submit_job, cls.inspect_job).else_(cls.run_reconstruct, cls.run_relax),
             cls.run_rank,
             cls.results,
             if_(cls.should_refine)(cls.run_refine, cls.inspect_refine),
@@ -156,6 +180,7 @@ class PredictWorkChain(WorkChain):
         spec.exit_code(410, 'ERROR_NO_CANDIDATES', message='{reason}')
         spec.exit_code(420, 'ERROR_ALL_RELAXATIONS_FAILED', message='{reason}')
         spec.exit_code(430, 'ERROR_REFINEMENT_FAILED', message='{reason}')
+        spec.exit_code(450, 'ERROR_JOB_FAILED', message='{reason}')
 
     @classmethod
     def get_available_protocols(cls) -> dict[str, str]:
@@ -191,6 +216,9 @@ class PredictWorkChain(WorkChain):
         models: Mapping[str, ModelData | Path] | None = None,
         seed: int = 0,
         refine: Mapping[str, Any] | None = None,
+        code: orm.AbstractCode | None = None,
+        options: Mapping[str, Any] | None = None,
+        device: str | None = None,
     ) -> ProcessBuilder:
         """Return a builder that is ready to run or submit.
 
@@ -204,6 +232,9 @@ class PredictWorkChain(WorkChain):
         :param seed: every random draw follows from it.
         :param refine: how the best structures are refined with DFT, as
             :func:`~aiida_alphacrystal.workchains.refine.refinement_inputs` makes it; they are not where it is None.
+        :param code: ``aiida-alphacrystal-engine``, to reconstruct and relax in a job of its computer.
+        :param options: of the scheduler for that job, such as ``{'max_wallclock_seconds': 3600}``.
+        :param device: where the job evaluates the potential: ``cpu``, ``cuda`` or ``auto``.
         :raises ValueError: if the protocol, an override, a setting or a purpose is unknown, or the potential or a file
             of weights cannot be used.
         """
@@ -224,6 +255,12 @@ class PredictWorkChain(WorkChain):
         builder.seed = orm.Int(seed)
         if refine is not None:
             builder.refine = dict(refine)
+        if code is not None:
+            builder.code = code
+        if options:
+            builder.options = dict(options)
+        if device is not None:
+            builder.device = orm.Str(device)
         return builder
 
     def setup(self) -> ExitCode | None:
@@ -290,30 +327,63 @@ class PredictWorkChain(WorkChain):
         )
         if error:
             return error
-        candidates = self.ctx.reconstruct['candidates']
-        self.out('candidates', candidates)
-        if not candidates['rows']:
-            reasons = ' '.join(candidates['reasons'])
-            message = f'No candidate could be built for {candidates["formula"]}: choose a more thorough protocol.'
-            return own_exit_code(self, 410, f'{message} {reasons}'.strip())
-        return None
+        return self._check_candidates()
 
     def run_relax(self) -> ExitCode | None:
         """Relax every candidate."""
         structures = dict(self.ctx.reconstruct['structures'])
         if error := self._run_stage('relax', potential=self.inputs.potential, structures=structures):
             return error
-        relaxations = self.ctx.relax['relaxations']
-        self.out('relaxations', relaxations)
-        rows = relaxations.base.attributes.get('rows')
-        if all(row['energy_per_atom'] is None for row in rows):
-            first = rows[0]
-            return own_exit_code(
-                self,
-                420,
-                f'All {len(rows)} candidates failed to relax; the first one, {first["label"]}: {first["reason"]}',
-            )
-        return None
+        return self._check_relaxations()
+
+    def has_code(self) -> bool:
+        """Return whether a job reconstructs and relaxes."""
+        return 'code' in self.inputs
+
+    def submit_job(self) -> ToContext:
+        """Hand reconstruction and relaxation to a job, unless an earlier try of this step has done so."""
+        report_progress('reconstruct', 0, 1)
+        earlier = called_before(self.node, 'job')
+        if earlier:
+            return ToContext(job=earlier[-1])
+        settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
+        options = dict(self.inputs.get('options') or {})
+        job: dict[str, Any] = {
+            'code': self.inputs.code,
+            'compounds': {_COMPOUND: self.ctx.featurize['features']},
+            'cells': {_COMPOUND: self.ctx.predict_cells['cells']},
+            'distances': {_COMPOUND: dict(self.ctx.predict_distances)},
+            'models': dict(self.inputs.models),
+            'potential': self.inputs.potential,
+            'parameters': orm.Dict(job_parameters(settings)),
+            'seed': self.inputs.seed,
+            'metadata': {'options': options},
+        }
+        if 'device' in self.inputs:
+            job['device'] = self.inputs.device
+        return ToContext(job=self.submit(PredictBaseWorkChain, job=job, metadata={'call_link_label': 'job'}))
+
+    def inspect_job(self) -> ExitCode | None:
+        """Take over what the job has found."""
+        job = self.ctx.job
+        found = job.outputs.predictions[_COMPOUND] if 'predictions' in job.outputs else {}
+        if 'candidates' in found:
+            self.ctx.reconstruct = {key: found[key] for key in ('candidates', 'structures') if key in found}
+            if error := self._check_candidates():
+                return error
+        if 'relaxations' in found:
+            self.ctx.relax = {'relaxations': found['relaxations'], 'structures': dict(found['relaxed'])}
+            if error := self._check_relaxations():
+                return error
+        if job.is_finished_ok:
+            return None
+        for report in job.outputs.reports.values() if 'reports' in job.outputs else ():
+            for row in report['rows']:
+                if row['state'] == FAILED:
+                    return own_exit_code(self, row['exit_status'], row['reason'], row['stage'])
+        known = {code.status for code in self.exit_codes.values()} - {410}
+        status = job.exit_status if job.exit_status in known else _JOB_FAILED
+        return own_exit_code(self, status, f'The job <{job.pk}> failed: {job.exit_message or "it was stopped."}', 'job')
 
     def run_rank(self) -> ExitCode | None:
         """Rank the relaxed structures."""
@@ -351,6 +421,30 @@ class PredictWorkChain(WorkChain):
         message = refinement.exit_message or 'it did not finish.'
         return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
 
+    def _check_candidates(self) -> ExitCode | None:
+        """Attach the table of candidates, and see that there are any."""
+        candidates = self.ctx.reconstruct['candidates']
+        self.out('candidates', candidates)
+        if candidates['rows']:
+            return None
+        reasons = ' '.join(candidates['reasons'])
+        message = f'No candidate could be built for {candidates["formula"]}: choose a more thorough protocol.'
+        return own_exit_code(self, 410, f'{message} {reasons}'.strip())
+
+    def _check_relaxations(self) -> ExitCode | None:
+        """Attach the table of relaxations, and see that one has not failed."""
+        relaxations = self.ctx.relax['relaxations']
+        self.out('relaxations', relaxations)
+        rows = relaxations.base.attributes.get('rows')
+        if any(row['energy_per_atom'] is not None for row in rows):
+            return None
+        first = rows[0]
+        return own_exit_code(
+            self,
+            420,
+            f'All {len(rows)} candidates failed to relax; the first one, {first["label"]}: {first["reason"]}',
+        )
+
     @property
     def _compound(self) -> orm.Str | orm.Dict:
         return self.inputs.formula if 'formula' in self.inputs else self.inputs.composition
@@ -362,6 +456,11 @@ class PredictWorkChain(WorkChain):
         :param inputs: its inputs but the parameters.
         """
         report_progress(stage, 0, 1)
+        earlier = finished_before(self.node, stage)
+        if earlier is not None:
+            self.report(f'The stage {stage} <{earlier.pk}> had finished before the worker was killed.')
+            self.ctx[stage] = _outputs(earlier)
+            return None
         function = getattr(calcfunctions, stage)
         parameters = orm.Dict(self.ctx.parameters[stage])
         try:
@@ -376,6 +475,12 @@ class PredictWorkChain(WorkChain):
             return own_exit_code(self, node.exit_status, node.exit_message, stage)
         self.ctx[stage] = outputs
         return None
+
+
+def _outputs(node: orm.ProcessNode) -> dict[str, Any]:
+    """Return the outputs of a process function, nested as it has returned them."""
+    outputs = {name: node.outputs[name] for name in node.outputs}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in outputs.items()}
 
 
 def check_models(models: Mapping[str, ModelData]) -> None:

@@ -359,6 +359,7 @@ def test_exit_codes():
         410: 'ERROR_NO_CANDIDATES',
         420: 'ERROR_ALL_RELAXATIONS_FAILED',
         430: 'ERROR_REFINEMENT_FAILED',
+        450: 'ERROR_JOB_FAILED',
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiida_alphacrystal.engine.relax.batch import Relaxation, relax_structures
+from aiida_alphacrystal.engine.relax.batch import relax_structures
 from aiida_alphacrystal.engine.relax.potentials import (
     Evaluation,
     Potential,
@@ -12,12 +12,14 @@ from aiida_alphacrystal.engine.relax.potentials import (
     resolve_potential,
 )
 from aiida_alphacrystal.engine.relax.references import elemental_references, formation_energy
+from aiida_alphacrystal.engine.relax.state import Relaxation, RelaxationState
 
 __all__ = (
     'Evaluation',
     'Potential',
     'PotentialFiles',
     'Relaxation',
+    'RelaxationState',
     'ResolvedPotential',
     'elemental_references',
     'formation_energy',

@@ -165,6 +165,11 @@ class Potential(abc.ABC):
         self.convention = convention
         self.version = version
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return what a result says of the potential."""
+        return {fact: getattr(self, fact) for fact in ('name', 'kind', 'sha256', 'convention', 'version')}
+
     def evaluate(self, structures: Sequence[Structure]) -> Evaluation:
         """Return energies, forces and stresses of a batch of ordered structures.
 

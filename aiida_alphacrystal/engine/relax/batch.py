@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core.structure import Structure
 
 from aiida_alphacrystal.engine import progress as progress_reports
-from aiida_alphacrystal.engine.errors import UnsupportedElementError
+from aiida_alphacrystal.engine.errors import UnsupportedElementError, one_sentence
 from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential
+from aiida_alphacrystal.engine.relax.state import FinishedRun, Relaxation, RelaxationState, RunState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,38 +54,11 @@ _SHORTEST_STEP = 1e-4
 _STRAIN_PER_STEP = 0.3
 #: Energy in eV/atom that single precision cannot resolve.
 _ENERGY_NOISE = 2e-6
+#: What torch says where the memory of a CPU does not suffice.
+_NO_MEMORY = "can't allocate memory"
 
 _ROWS, _COLUMNS = np.triu_indices(3)
 _WEIGHTS = np.where(_ROWS == _COLUMNS, 1.0, math.sqrt(2.0))
-
-
-@dataclasses.dataclass(frozen=True)
-class Relaxation:
-    """What became of one crystal.
-
-    :param structure: the relaxed crystal, atoms in the order of the start; the last sound one where it failed.
-    :param energy: eV/atom, not a number where it failed.
-    :param forces: eV/A, (atoms, 3).
-    :param max_force: length of the largest force, eV/A.
-    :param stress: derivative of the energy by strain over the volume, eV/A^3, (3, 3).
-    :param steps: evaluations after the first one.
-    :param converged: whether atomic and cell forces are within the tolerance.
-    :param reason: why it failed, None where it did not.
-    """
-
-    structure: Structure
-    energy: float
-    forces: NDArray[np.float64]
-    max_force: float
-    stress: NDArray[np.float64]
-    steps: int
-    converged: bool
-    reason: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Return whether there is no energy."""
-        return self.reason is not None
 
 
 def relax_structures(
@@ -92,31 +66,62 @@ def relax_structures(
     potential: Potential,
     settings: RelaxSettings,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    state: RelaxationState | None = None,
+    keep: Callable[[RelaxationState], None] | None = None,
 ) -> tuple[Relaxation, ...]:
     """Relax cells and positions, ``settings.batch_size`` crystals at a time.
 
     A crystal that has converged or failed leaves the batch and the next one enters. Which crystals share a batch
-    follows from the list alone, so that the same list gives the same result to the last bit. A crystal that cannot be
-    relaxed is returned with a reason.
+    follows from the list alone, so that the same list gives the same result to the last bit, also where the work was
+    interrupted and goes on from a state. A crystal that cannot be relaxed is returned with a reason. Where the memory
+    does not suffice for a batch, it is halved.
 
     :param structures: ordered crystals.
     :param potential: any potential.
     :param settings: tolerance, steps and batch size.
     :param progress: called with the number of finished crystals and of all.
+    :param state: where an earlier call with the same structures had come to.
+    :param keep: called with where the work has come to, after every step.
+    :raises MemoryError: if the memory does not suffice for one crystal.
     """
-    results: dict[int, Relaxation] = {}
+    results, running = _begin(structures, settings, state)
     total = len(structures)
-    waiting = iter(enumerate(structures))
-    running: dict[int, _Run] = {}
+    waiting = iter([entry for entry in enumerate(structures) if entry[0] not in results and entry[0] not in running])
+    limit = settings.batch_size
     while True:
         _fill(running, waiting, results, potential, settings)
-        if running:
-            _advance(list(running.values()), potential)
+        active = list(running.values())[:limit]  # more are running where a state comes from larger batches
+        try:
+            _advance(active, potential)
+        except MemoryError:
+            if len(active) == 1:
+                raise
+            limit = len(active) // 2
+            continue
         for index in [index for index, run in running.items() if run.finished]:
             results[index] = running.pop(index).result()
         _report(len(results), total, progress)
+        if keep is not None:
+            keep(_state(results, running))
         if len(results) == total:
             return tuple(results[index] for index in range(total))
+
+
+def _begin(
+    structures: Sequence[Structure], settings: RelaxSettings, state: RelaxationState | None
+) -> tuple[dict[int, Relaxation], dict[int, _Run]]:
+    """Return the crystals that have been relaxed and those on their way, by their place in the list."""
+    if state is None:
+        return {}, {}
+    results = {index: relaxation.to_relaxation(structures[index]) for index, relaxation in state.finished.items()}
+    running = {index: _Run.resume(structures[index], settings, run) for index, run in state.running.items()}
+    return results, running
+
+
+def _state(results: Mapping[int, Relaxation], running: Mapping[int, _Run]) -> RelaxationState:
+    finished = {index: FinishedRun.of(result) for index, result in results.items()}
+    return RelaxationState(finished, {index: run.state() for index, run in running.items()})
 
 
 def _report(done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
@@ -164,9 +169,12 @@ def _failure(structure: Structure, reason: str) -> Relaxation:
 
 def _advance(runs: list[_Run], potential: Potential) -> None:
     """Evaluate the trial of every crystal and let it take its next step."""
+    if not runs:
+        return
     try:
         evaluation = potential.evaluate_crystals([run.trial for run in runs])
-    except Exception:  # one of them breaks the batch: find out which
+    except Exception as error:  # one of them breaks the batch: find out which
+        _raise_memory_error(error)
         for run in runs:
             _advance_alone(run, potential)
         return
@@ -179,9 +187,19 @@ def _advance_alone(run: _Run, potential: Potential) -> None:
     try:
         evaluation = potential.evaluate_crystals([run.trial])
     except Exception as error:  # the reason goes to the user, the others go on
+        _raise_memory_error(error)
         run.fail(f'the potential could not evaluate it ({type(error).__name__}: {error})')
         return
     run.take(evaluation, 0)
+
+
+def _raise_memory_error(error: Exception) -> None:
+    """Raise MemoryError where an exception says that the memory did not suffice: no crystal is to blame for that."""
+    import torch
+
+    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if no_memory or (isinstance(error, RuntimeError) and _NO_MEMORY in str(error)):
+        raise MemoryError(one_sentence(error)) from error
 
 
 def unsound(crystal: AtomArrays) -> str | None:
@@ -264,6 +282,35 @@ class _Run:
         self.finished = False
         self._converged = False
         self._reason: str | None = None
+
+    @classmethod
+    def resume(cls, structure: Structure, settings: RelaxSettings, state: RunState) -> _Run:
+        """Return a crystal that goes on from where it had come to.
+
+        :param structure: where it started.
+        :param settings: when it stops.
+        :param state: where it had come to.
+        """
+        run = cls(structure, AtomArrays.from_structure(structure), settings)
+        arrays = state.arrays
+        run._inverse, run._step, run._trial_variables = (arrays[key].copy() for key in ('inverse', 'step', 'trial'))
+        run._radius, run._scale, run._evaluations = state.radius, state.scale, state.evaluations
+        if state.energy is not None:
+            crystal = AtomArrays(run._start.numbers, arrays['lattice'], arrays['positions'])
+            run._point = _Point(
+                arrays['variables'], crystal, state.energy, arrays['gradient'], arrays['forces'], arrays['stress']
+            )
+            run.trial = run._crystal(run._trial_variables)
+        return run
+
+    def state(self) -> RunState:
+        """Return where the crystal has come to; what happens to it later does not change that."""
+        arrays = {'inverse': self._inverse.copy(), 'step': self._step, 'trial': self._trial_variables}
+        point = self._point
+        if point is not None:
+            arrays |= {'lattice': point.crystal.lattice, 'positions': point.crystal.positions}
+            arrays |= {key: getattr(point, key) for key in ('variables', 'gradient', 'forces', 'stress')}
+        return RunState(arrays, self._radius, self._scale, self._evaluations, None if point is None else point.energy)
 
     def fail(self, reason: str) -> None:
         """Stop with a reason."""

@@ -52,10 +52,12 @@ class ChgnetPotential(Potential):
     derivatives, which only training needs; here pairs and angles of a batch are made at once.
 
     :param files: the checkpoint.
+    :param device: of torch, on which it is evaluated.
     :raises PotentialError: if it cannot be read.
     """
 
-    def __init__(self, files: PotentialFiles) -> None:
+    def __init__(self, files: PotentialFiles, device: str = 'cpu') -> None:
+        self._device = torch.device(device)
         self._model = _build(files)
         super().__init__(
             files,
@@ -66,25 +68,26 @@ class ChgnetPotential(Potential):
         )
         self._angle_cutoff = float(self._model.graph_converter.bond_graph_cutoff)
         self._offsets = self._model.composition_model.fc.weight.detach().numpy().astype(np.float64).ravel()
+        self._model.to(self._device)
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""
-        lattices = torch.tensor(neighbours.lattices, dtype=torch.float32)
+        lattices = torch.tensor(neighbours.lattices, dtype=torch.float32, device=self._device)
         strains = torch.zeros_like(lattices, requires_grad=True)
-        strained = lattices @ (torch.eye(3) + strains)
-        owners = torch.from_numpy(neighbours.owners)
-        fractional = torch.tensor(neighbours.fractional, dtype=torch.float32)
+        strained = lattices @ (torch.eye(3, device=self._device) + strains)
+        owners = self._tensor(neighbours.owners)
+        fractional = torch.tensor(neighbours.fractional, dtype=torch.float32, device=self._device)
         positions = torch.einsum('ai,aij->aj', fractional, strained[owners])
         graph, counts = self._graph(neighbours, positions, strained, owners)
         energies = self._model._compute(graph)['e'] * counts
         gradient, strain_gradient = torch.autograd.grad(energies.sum(), (positions, strains))
-        total = energies.detach().double().numpy()
+        total = energies.detach().double().cpu().numpy()
         offsets = np.bincount(neighbours.owners, self._offsets[neighbours.numbers - 1], len(total))
         volumes = np.abs(np.linalg.det(neighbours.lattices))
         return (
             total + offsets,
-            -gradient.double().numpy(),
-            strain_gradient.double().numpy() / volumes[:, None, None],
+            -gradient.double().cpu().numpy(),
+            strain_gradient.double().cpu().numpy() / volumes[:, None, None],
         )
 
     def _graph(
@@ -95,34 +98,41 @@ class ChgnetPotential(Potential):
 
         model = self._model
         undirected, first = _undirected(neighbours)
-        centers = torch.from_numpy(neighbours.centers)
-        others = torch.from_numpy(neighbours.neighbours)
-        images = torch.tensor(neighbours.images, dtype=torch.float32)
+        centers = self._tensor(neighbours.centers)
+        others = self._tensor(neighbours.neighbours)
+        images = torch.tensor(neighbours.images, dtype=torch.float32, device=self._device)
         shifts = torch.einsum('pi,pij->pj', images, lattices[owners[centers]])
         bases, angle_weights, vectors = model.bond_basis_expansion(
             center=positions[centers],
             neighbor=positions[others] + shifts,
-            undirected2directed=torch.from_numpy(first),
-            image=torch.zeros((len(centers), 3)),
-            lattice=torch.eye(3),
+            undirected2directed=self._tensor(first),
+            image=torch.zeros((len(centers), 3), device=self._device),
+            lattice=torch.eye(3, device=self._device),
         )
         one, two = _angles(neighbours, self._angle_cutoff)
-        angles = model.angle_basis_expansion(vectors[one], vectors[two]) if len(one) else torch.zeros(0)
+        angles = (
+            model.angle_basis_expansion(vectors[self._tensor(one)], vectors[self._tensor(two)])
+            if len(one)
+            else torch.zeros(0, device=self._device)
+        )
         bond_graph = np.stack([neighbours.centers[one], undirected[one], undirected[two]], axis=1)
         graph = BatchedGraph(
-            atomic_numbers=torch.from_numpy(neighbours.numbers),
+            atomic_numbers=self._tensor(neighbours.numbers),
             bond_bases_ag=bases,
             bond_bases_bg=angle_weights,
             angle_bases=angles,
             batched_atom_graph=torch.stack([centers, others], dim=1),
-            batched_bond_graph=torch.from_numpy(bond_graph),
+            batched_bond_graph=self._tensor(bond_graph),
             atom_owners=owners,
-            directed2undirected=torch.from_numpy(undirected),
+            directed2undirected=self._tensor(undirected),
             atom_positions=(positions,),
             strains=(),
             volumes=(),
         )
         return graph, torch.bincount(owners, minlength=len(lattices))
+
+    def _tensor(self, array: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
 
 
 def _build(files: PotentialFiles) -> Any:

@@ -90,10 +90,12 @@ class MatglPotential(Potential):
 
     :param files: a matgl model directory.
     :param convention: ``source`` or ``destination``.
+    :param device: of torch, on which it is evaluated.
     :raises PotentialError: if the files cannot be loaded or the architecture knows one convention only.
     """
 
-    def __init__(self, files: PotentialFiles, convention: str = 'source') -> None:
+    def __init__(self, files: PotentialFiles, convention: str = 'source', device: str = 'cpu') -> None:
+        self._device = torch.device(device)
         self._model = _load(files)
         network = self._model.model
         if convention == 'destination':
@@ -108,6 +110,7 @@ class MatglPotential(Potential):
             version=f'matgl {version("matgl")}',
         )
         self._types = _type_of_number(network.element_types)
+        self._model.to(self._device)
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""
@@ -123,13 +126,13 @@ class MatglPotential(Potential):
             frac_coords=torch.tensor(neighbours.fractional, dtype=torch.float32),
             batch=torch.from_numpy(neighbours.owners),
             ptr=torch.from_numpy(np.concatenate([[0], np.cumsum(atoms)])),
-        )
-        lattices = torch.tensor(neighbours.lattices, dtype=torch.float32)
-        energies, forces, stresses, *_ = self._model(graph, lattices, torch.zeros((crystals, 2)))
+        ).to(self._device)
+        lattices = torch.tensor(neighbours.lattices, dtype=torch.float32, device=self._device)
+        energies, forces, stresses, *_ = self._model(graph, lattices, torch.zeros((crystals, 2), device=self._device))
         return (
-            energies.detach().double().numpy().reshape(crystals),
-            forces.detach().double().numpy(),
-            stresses.detach().double().numpy().reshape(crystals, 3, 3) / EV_PER_CUBIC_ANGSTROM_IN_GPA,
+            energies.detach().double().cpu().numpy().reshape(crystals),
+            forces.detach().double().cpu().numpy(),
+            stresses.detach().double().cpu().numpy().reshape(crystals, 3, 3) / EV_PER_CUBIC_ANGSTROM_IN_GPA,
         )
 
 

@@ -31,7 +31,7 @@ DEFAULT_M3GNET = 'M3GNet-PES-MatPES-PBE-2025.2'
 _HUB_ORGANISATION = 'materialyze'
 _HUB_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,95}')
 _HUB_TIMEOUT = 10.0
-_LOADED: dict[tuple[str, str, bool], Potential] = {}
+_LOADED: dict[tuple[str, str, bool, str], Potential] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def resolve_potential(name: str) -> ResolvedPotential:
     )
 
 
-def load_potential(files: PotentialFiles, check: bool = True) -> Potential:
+def load_potential(files: PotentialFiles, check: bool = True, device: str = 'cpu') -> Potential:
     """Make a potential ready for use.
 
     The first use of each content in a process runs the self-test. An M3GNet that fails it is tried once more in the
@@ -89,31 +89,32 @@ def load_potential(files: PotentialFiles, check: bool = True) -> Potential:
 
     :param files: a checkpoint of CHGNet or a matgl model directory.
     :param check: whether to run the self-test; without it an M3GNet is taken to follow the convention of today.
+    :param device: of torch, on which it is evaluated.
     :raises PotentialError: if the files are damaged, the self-test is failed, or the potential knows too few of the
         known compounds to be tested.
     """
-    key = (files.sha256, files.name, check)
+    key = (files.sha256, files.name, check, device)
     if key not in _LOADED:
-        _LOADED[key] = _checked(files) if check else _load(files, 'source')
+        _LOADED[key] = _checked(files, device) if check else _load(files, 'source', device)
     return _LOADED[key]
 
 
-def _load(files: PotentialFiles, convention: str) -> Potential:
+def _load(files: PotentialFiles, convention: str, device: str) -> Potential:
     if files.kind == 'chgnet':
-        return ChgnetPotential(files)
+        return ChgnetPotential(files, device)
     if files.kind in ('m3gnet', 'tensornet'):
-        return MatglPotential(files, convention)
+        return MatglPotential(files, convention, device)
     raise PotentialError(
         f'The potential {files.name} is of the unknown kind {files.kind!r}: give one of chgnet, m3gnet, tensornet.'
     )
 
 
-def _checked(files: PotentialFiles) -> Potential:
+def _checked(files: PotentialFiles, device: str) -> Potential:
     """Load a potential in the convention in which it passes the self-test."""
     conventions = ('source', 'destination') if files.kind == 'm3gnet' else ('source',)
     first_failure = ''
     for convention in conventions:
-        potential = _load(files, convention)
+        potential = _load(files, convention, device)
         outcome = run_self_test(potential)
         if outcome.passed:
             return potential

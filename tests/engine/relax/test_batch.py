@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from ase.calculators.calculator import Calculator, all_changes
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
@@ -207,3 +208,69 @@ def test_gradient_through_the_exponential(packed, direction):
     flat = gradient[batch_module._ROWS, batch_module._COLUMNS] * batch_module._WEIGHTS
     assert float(flat @ direction) == pytest.approx(numerical, abs=1e-5)
     assert np.linalg.det(exponential) == pytest.approx(math.exp(packed[[0, 3, 5]].sum()), rel=1e-9)
+
+
+class Forgetful(Potential):
+    """A potential whose memory suffices for so many crystals at once."""
+
+    def __init__(self, potential, most, error):
+        self.__dict__.update(potential.__dict__)
+        self._potential, self._most, self._error, self.batches = potential, most, error, []
+
+    def evaluate_crystals(self, crystals):
+        if len(crystals) > self._most:
+            raise self._error
+        self.batches.append(len(crystals))
+        return self._potential.evaluate_crystals(crystals)
+
+    def _compute(self, neighbours):
+        raise NotImplementedError
+
+
+def as_numbers(relaxations):
+    def arrays(one):
+        return one.forces, one.stress, one.structure.lattice.matrix, one.structure.frac_coords
+
+    return [
+        (one.energy, one.max_force, one.steps, one.converged, one.reason, *(array.tolist() for array in arrays(one)))
+        for one in relaxations
+    ]
+
+
+@pytest.mark.parametrize('batch_size', [2, 8])
+def test_goes_on_from_any_state_to_the_same_bits(chgnet, distorted, batch_size):
+    settings = RelaxSettings(max_steps=6, batch_size=batch_size)
+    states = []
+    whole = relax_structures(distorted, chgnet, settings, keep=states.append)
+    assert len(states) > 4
+    for state in (states[0], states[len(states) // 2], states[-2], states[-1]):
+        again = relax_structures(distorted, chgnet, settings, state=state)
+        assert as_numbers(again) == as_numbers(whole)
+
+
+def test_goes_on_with_a_smaller_batch(chgnet, distorted):
+    settings = RelaxSettings(max_steps=50, batch_size=5)
+    states = []
+    whole = relax_structures(distorted, chgnet, settings, keep=states.append)
+    potential = Forgetful(chgnet, 2, AssertionError('too many'))
+    smaller = dataclasses.replace(settings, batch_size=2)
+    again = relax_structures(distorted, potential, smaller, state=states[2])
+    assert max(potential.batches) == 2
+    assert [one.energy for one in again] == pytest.approx([one.energy for one in whole], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        MemoryError(),
+        torch.OutOfMemoryError('CUDA out of memory.'),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_lack_of_memory_halves_the_batch(chgnet, distorted, error):
+    potential = Forgetful(chgnet, 1, error)
+    relaxations = relax_structures(distorted, potential, RelaxSettings(max_steps=1, batch_size=4))
+    assert set(potential.batches) == {1}
+    assert all(relaxation.reason is None for relaxation in relaxations)
+    with pytest.raises(MemoryError):
+        relax_structures(distorted, Forgetful(chgnet, 0, error), RelaxSettings(batch_size=4))

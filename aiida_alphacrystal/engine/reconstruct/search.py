@@ -54,7 +54,10 @@ if TYPE_CHECKING:
 __all__ = ('SearchResult', 'search_crystals')
 
 _SEARCHES = {'descent': descend, 'genetic': evolve}
-_SOLVED = 0.12
+_PERHAPS_SOLVED = 0.15
+_SOLVED = 0.3
+_TRIED = 16
+_IMPROVED = 0.01
 _SHARPENED = 128
 _MATCHED = 96
 _POLISHED = 48
@@ -178,6 +181,7 @@ class _Search:
         }
         self._lattice = reduced_lattice(primitive_lattice(cell.spacegroup, cell.lattice))
         self._device = likelihoods.expectation.device
+        self._tried = -math.inf
         self.reason = ''
 
     def run(self, hypothesis: int, name: str) -> list[Trial]:
@@ -252,7 +256,12 @@ class _Search:
         nothing_free = not bool(landscape.freedoms.any())
         if nothing_free or work >= self._settings.evaluations or self._budget.spent:
             return True
-        return float(field.fitness.max()) > self._likelihoods.coarse.bound - _SOLVED
+        best = float(field.fitness.max())
+        if best < max(self._tried + _IMPROVED, self._likelihoods.coarse.bound - _PERHAPS_SOLVED):
+            return False
+        self._tried = best
+        polished = self._polish(landscape, field.best(_TRIED, _PER_ASSIGNMENT))
+        return float(polished.fitness.max()) > self._likelihoods.sharp.bound - _SOLVED
 
     def _polish(self, landscape: Landscape, crystals: Crystals) -> Crystals:
         """Match the atoms of crystals with the rows of the prediction and climb to the top of that, three times."""

@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.datasets import read_crystals
 from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
+from aiida_alphacrystal.engine.reconstruct.landscape import Landscape
 from aiida_alphacrystal.engine.reconstruct.library import load_library
+from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
+from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.training import train_templates
+from aiida_alphacrystal.engine.reconstruct.wyckoff import enumerate_assignments, primitive_lattice, space_group
 
 
 @pytest.fixture(scope='session')
@@ -57,3 +62,17 @@ def perovskite():
     """Return cubic strontium titanate."""
     coordinates = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     return Structure(Lattice.cubic(3.905), ['Sr', 'Ti', 'O', 'O', 'O'], coordinates)
+
+
+@pytest.fixture
+def landscape():
+    """Return the crystals of two TiO2 in Pnnm, a subgroup of that of rutile, in the lattice of rutile."""
+    assignments = enumerate_assignments(58, {'Ti': 2, 'O': 4})
+    lattice = reduced_lattice(primitive_lattice(58, (4.594, 4.594, 2.959, 90.0, 90.0, 90.0)))
+    return Landscape(space_group(58), assignments, lattice, torch.device('cpu'))
+
+
+@pytest.fixture
+def likelihood(rutile):
+    """Return a coarse likelihood of the distances of rutile."""
+    return DistanceLikelihood(certain_prediction(rutile), 1.0, torch.device('cpu'))

@@ -55,10 +55,8 @@ def evolve(
     """
     chosen = scan(landscape, likelihood, generator).best(_POPULATIONS, 1).assignments
     genes = landscape.draw((len(chosen), _POPULATION), generator)
-    shape = genes.shape
-    crystals = Crystals(
-        chosen[:, None].expand(shape[:2]).flatten(), genes.flatten(0, 1), torch.zeros(shape[:2].numel())
-    )
+    owners = chosen[:, None].expand(-1, _POPULATION).flatten()
+    crystals = Crystals(owners, genes.flatten(0, 1), torch.zeros(len(owners), device=landscape.device))
     crystals = landscape.climb(likelihood, crystals, _STEPS)
     width = _WIDEST_MUTATION
     while not finished(crystals):

@@ -69,8 +69,8 @@ class Journal:
         """
         self._handle.write(json.dumps(dataclasses.asdict(result)) + '\n')
         self._handle.flush()
+        self.results.append(result)  # before the disk is waited for, or Ctrl-C meanwhile would miscount what is kept
         os.fsync(self._handle.fileno())
-        self.results.append(result)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the table of entries and the summary.

@@ -12,17 +12,22 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
 
 __all__ = ('shared', 'sharing', 'workers')
 
 #: How the libraries below numpy and torch are told to compute on one thread; they ask when they are loaded.
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+
+#: Seconds that a process has to write down what it has, once it has been told to end.
+_GRACE = 10.0
 
 _shared: contextvars.ContextVar[Any] = contextvars.ContextVar('alphacrystal_shared')
 
@@ -68,13 +73,28 @@ def workers(thing: Any, jobs: int) -> Iterator[Executor]:
         yield executor
     except BaseException:
         things.cancel_join_thread()  # nobody may be left to take the rest
-        for process in set(multiprocessing.active_children()) - strangers:
-            process.terminate()
+        _end(executor, set(multiprocessing.active_children()) - strangers)
         raise
     finally:
         executor.shutdown(cancel_futures=True)
         things.close()
         things.join_thread()  # or the interpreter may end while the thread gives its locks back
+
+
+def _end(executor: Executor, processes: Collection[BaseProcess]) -> None:
+    """Tell processes to end, and see that they do.
+
+    One that dies while it takes its next task leaves the others waiting for ever for their turn.
+    """
+    for process in processes:
+        process.terminate()
+    executor.shutdown(wait=False, cancel_futures=True)
+    deadline = time.monotonic() + _GRACE
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+            process.join()
 
 
 def _begin(things: Queue[Any]) -> None:

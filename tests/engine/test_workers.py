@@ -104,12 +104,17 @@ def deaf(_):
     time.sleep(100_000)
 
 
-def test_a_process_that_does_not_hear_is_killed_in_the_end(monkeypatch):
-    monkeypatch.setattr('aiida_alphacrystal.engine.workers._GRACE', 0.5)
-    with pytest.raises(ZeroDivisionError), workers({}, 2) as executor:
+def _fail_beside_deaf_work():
+    with workers({}, 2) as executor:
         futures = [executor.submit(deaf, number) for number in range(2)]
         while not all(future.running() for future in futures):
             time.sleep(0.05)
         time.sleep(0.5)
         raise ZeroDivisionError
+
+
+def test_a_process_that_does_not_hear_is_killed_in_the_end(monkeypatch):
+    monkeypatch.setattr('aiida_alphacrystal.engine.workers._GRACE', 0.5)
+    with pytest.raises(ZeroDivisionError):
+        _fail_beside_deaf_work()
     assert multiprocessing.active_children() == []

@@ -76,7 +76,7 @@ def test_seed(again):
 @pytest.mark.parametrize(
     ('overrides', 'first_missed'),
     [
-        ({'cells': {'max_hypotheses': 3}}, 'predict_cells'),
+        ({'cells': {'max_hypotheses': 7}}, 'predict_cells'),  # a number that no other test asks for
         ({'templates': {'max_candidates': 1}}, 'reconstruct'),
         ({'relax': {'max_steps': 4}}, 'relax'),
         ({'rank': {'probability_weight': 0.3}}, 'rank'),

@@ -190,7 +190,8 @@ def measure(cases: list[dict[str, Any]], condition: str, settings: SearchSetting
 
 def speed_ratio(atoms: int) -> float:
     """Return how many times faster crystals are judged than by a CIF written, parsed and measured for each."""
-    assignment = enumerate_assignments(14, {'Ti': atoms // 4, 'O': atoms - atoms // 4} if atoms > 4 else {'Ti': 4})[-1]
+    counts = {'Ti': 4, 'O': atoms - 4} if atoms > 4 else {'Ti': 4}
+    assignment = enumerate_assignments(14, counts)[-1]
     parameters = (5.1, 6.2, 7.3, 90.0, 101.0, 90.0)
     group, lattice = space_group(14), reduced_lattice(primitive_lattice(14, parameters))
     free = np.random.default_rng(0).random((20, assignment.freedom))

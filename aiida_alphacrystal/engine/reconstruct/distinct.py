@@ -25,11 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 #: template costs, because a search is right less often than a good template; chosen on ``val``.
 SEARCH_COST = 8.0
 
-_CLEARLY_DIFFERENT = 0.04
+_CLEARLY_DIFFERENT = 0.1
 _CLEARLY_SAME = 0.02
-#: Largest displacement of atoms in crystals that count as one, in units of the cube root of the volume per atom; a
-#: third of what counts as a match, since close rivals of the truth must not take its place.
-_SAME_DISPLACEMENT = 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ def select(trials: Sequence[Trial], number: int, seed: int) -> tuple[Candidate, 
     """
     from pymatgen.analysis import structure_matcher
 
-    matcher = structure_matcher.StructureMatcher(stol=_SAME_DISPLACEMENT)
+    matcher = structure_matcher.StructureMatcher()
     share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
     waiting = sorted(trials, key=lambda trial: -trial.score)
     taken: list[Trial] = []

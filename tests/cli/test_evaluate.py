@@ -96,7 +96,7 @@ def test_killed_and_resumed(cli, crystals_file, tmp_path):
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=cli.environment
     ) as running:
-        for _ in range(1200):
+        for _ in range(6000):
             if (output / 'entries.jsonl').exists() and (output / 'entries.jsonl').read_text().count('\n') >= 2:
                 break
             time.sleep(0.05)
@@ -174,7 +174,7 @@ def test_ctrl_c_says_how_to_go_on(cli, few, tmp_path):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=cli.environment, start_new_session=True
     ) as running:
-        for _ in range(1200):
+        for _ in range(6000):
             if (output / 'entries.jsonl').exists() and (output / 'entries.jsonl').read_text():
                 break
             time.sleep(0.05)

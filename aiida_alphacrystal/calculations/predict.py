@@ -13,6 +13,7 @@ from aiida.engine import CalcJob
 
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes
+from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS, STAGES
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.settings import PredictionSettings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiida_alphacrystal.engine.jobs import Compound
 
-__all__ = ('DEVICES', 'PARSER', 'PredictCalculation', 'job_parameters')
+__all__ = ('DEVICES', 'PARSER', 'PredictCalculation', 'cores_of', 'job_parameters')
 
 PARSER = 'alphacrystal.predict'
 DEVICES = ('cpu', 'cuda', 'auto')
@@ -83,6 +84,15 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     return None if cells <= compounds else f'There is no compound {sorted(cells - compounds)[0]!r} for its cells.'
 
 
+def cores_of(resources: Mapping[str, Any]) -> int:
+    """Return how many cores a job asks for.
+
+    :param resources: those of the options of a job.
+    """
+    per_machine = resources.get('num_mpiprocs_per_machine') or resources.get('tot_num_mpiprocs') or 1
+    return int(per_machine) * int(resources.get('num_cores_per_mpiproc') or 1)
+
+
 class PredictCalculation(CalcJob):
     """Predict compounds with ``aiida-alphacrystal-engine`` on any computer.
 
@@ -108,14 +118,8 @@ class PredictCalculation(CalcJob):
         spec.input_namespace(
             'distances', dynamic=True, required=False, help='By label: the namespace that `predict_distances` returns.'
         )
-        spec.input_namespace('models', help='Trained weights.')
-        for purpose in ModelData.PURPOSES:
-            spec.input(
-                f'models.{purpose}',
-                valid_type=ModelData,
-                default=lambda purpose=purpose: ModelData.shipped(purpose),
-                help=f'Weights for {purpose}.',
-            )
+        define_model_inputs(spec)
+        define_seed(spec)
         spec.input('potential', valid_type=PotentialData, help='Potential that relaxes and ranks every candidate.')
         spec.input(
             'parameters',
@@ -124,13 +128,6 @@ class PredictCalculation(CalcJob):
             default=lambda: orm.Dict(job_parameters(PredictionSettings())),
             validator=validate_parameters,
             help='Settings of every stage, and the versions of the algorithms.',
-        )
-        spec.input(
-            'seed',
-            valid_type=orm.Int,
-            serializer=orm.to_aiida_type,
-            default=lambda: orm.Int(0),
-            help='Every random draw follows from it.',
         )
         spec.input(
             'device',
@@ -259,9 +256,7 @@ class PredictCalculation(CalcJob):
         given = self.inputs.get('processes')
         if given is not None:
             return int(given)
-        resources = self.inputs.metadata.options.resources
-        per_machine = resources.get('num_mpiprocs_per_machine') or resources.get('tot_num_mpiprocs') or 1
-        return int(per_machine) * int(resources.get('num_cores_per_mpiproc') or 1)
+        return cores_of(self.inputs.metadata.options.resources)
 
     def _max_seconds(self) -> float | None:
         """Return after how many seconds the job stops by itself, a little before the scheduler would stop it."""

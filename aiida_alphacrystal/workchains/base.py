@@ -18,7 +18,7 @@ from aiida.engine import (
 
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes
 from aiida_alphacrystal.calculations.parser import UNFINISHED
-from aiida_alphacrystal.calculations.predict import PredictCalculation
+from aiida_alphacrystal.calculations.predict import PredictCalculation, cores_of
 from aiida_alphacrystal.workchains.recovery import called_before
 
 __all__ = ('PredictBaseWorkChain',)
@@ -104,7 +104,7 @@ class PredictBaseWorkChain(BaseRestartWorkChain):
         """Take smaller batches, and fewer compounds at once, where the memory did not suffice."""
         parameters = self.ctx.inputs.parameters.get_dict()
         batch = parameters.get('relax', {}).get('batch_size', 8)
-        processes = self.ctx.inputs.get('processes') or self._cores()
+        processes = self.ctx.inputs.get('processes') or cores_of(self.ctx.inputs.metadata.options.resources)
         if batch == 1 and processes == 1:
             reason = f'{node.exit_message} There is no smaller batch than one structure: ask for more memory.'
             return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY.format(reason=reason))
@@ -163,8 +163,3 @@ class PredictBaseWorkChain(BaseRestartWorkChain):
     def _handled(self, node: orm.CalcJobNode, what: str) -> ProcessHandlerReport:
         self.report(f'{node.process_label}<{node.pk}>: {what}')
         return ProcessHandlerReport(True)
-
-    def _cores(self) -> int:
-        resources = self.ctx.inputs.metadata.options.resources
-        per_machine = resources.get('num_mpiprocs_per_machine') or resources.get('tot_num_mpiprocs') or 1
-        return int(per_machine) * int(resources.get('num_cores_per_mpiproc') or 1)

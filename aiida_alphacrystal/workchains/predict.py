@@ -15,6 +15,7 @@ from plumpy import KilledError
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
+from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
 from aiida_alphacrystal.calculations.parser import FAILED
 from aiida_alphacrystal.calculations.predict import job_parameters, validate_device
@@ -79,25 +80,7 @@ class PredictWorkChain(WorkChain):
             default=lambda: orm.Dict(PredictionSettings().to_dict()),
             help='Settings of every stage; what is left out keeps its default.',
         )
-        spec.input_namespace('models', help='Trained weights; those of the package by default.')
-        spec.input(
-            'models.distances',
-            valid_type=ModelData,
-            default=lambda: ModelData.shipped('distances'),
-            help='Weights of the distance network.',
-        )
-        spec.input(
-            'models.cells',
-            valid_type=ModelData,
-            default=lambda: ModelData.shipped('cells'),
-            help='Weights of the cell predictor.',
-        )
-        spec.input(
-            'models.templates',
-            valid_type=ModelData,
-            default=lambda: ModelData.shipped('templates'),
-            help='Library of prototypes.',
-        )
+        define_model_inputs(spec)
         spec.input(
             'potential',
             valid_type=PotentialData,
@@ -111,13 +94,7 @@ class PredictWorkChain(WorkChain):
             required=False,
             help='The potential that was asked for, where it could not be had and another one is used.',
         )
-        spec.input(
-            'seed',
-            valid_type=orm.Int,
-            serializer=orm.to_aiida_type,
-            default=lambda: orm.Int(0),
-            help='Every random draw follows from it.',
-        )
+        define_seed(spec)
         spec.input(
             'code',
             valid_type=orm.AbstractCode,

@@ -59,6 +59,7 @@ _SOLVED = 0.3
 _TRIED = 16
 _IMPROVED = 0.01
 _SHARPENED = 128
+_SHARPENED_PER_ASSIGNMENT = 12
 _MATCHED = 96
 _POLISHED = 48
 _PER_ASSIGNMENT = 8
@@ -210,7 +211,7 @@ class _Search:
         found = method(
             landscape, self._likelihoods.coarse, self._generator, lambda field: self._enough(landscape, field)
         )
-        found = self._polish(landscape, found.best(_SHARPENED, _PER_ASSIGNMENT + _PER_ASSIGNMENT // 2))
+        found = self._polish(landscape, found.best(_SHARPENED, _SHARPENED_PER_ASSIGNMENT))
         origins = [f'{name}: {assignment.label(group)}' for assignment in assignments]
         trials = self._trials(cell, landscape, assignments, found, (hypothesis, self._settings.method, origins))
         if not trials:

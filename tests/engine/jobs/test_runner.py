@@ -179,7 +179,11 @@ def test_what_is_finished_is_kept(make_job):
 
 def test_time_limit_in_processes_of_their_own(make_job, importable_tests):
     compounds = tuple(Compound(f'f_{number}', formula='SrTiO3') for number in range(3))
-    settings = {'search': {'max_candidates': 0}, 'relax': {'max_steps': 10_000, 'force_tolerance': 1e-4}}
+    settings = {
+        'templates': {'max_candidates': 150},  # minutes of work, or a fast machine is ready before the time is up
+        'search': {'max_candidates': 0},
+        'relax': {'max_steps': 10_000, 'force_tolerance': 1e-4},
+    }
     directory = make_job(compounds=compounds, settings=settings, processes=2, max_seconds=40.0)
     summary = run_job(directory)
     assert (summary.outcome, summary.reason) == (Outcome.OUT_OF_TIME, runner._TIME_IS_UP)

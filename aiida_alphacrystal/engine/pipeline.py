@@ -14,6 +14,7 @@ from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
 from aiida_alphacrystal.engine.relax import elemental_references, relax_structures
 from aiida_alphacrystal.engine.settings import check_seed
+from aiida_alphacrystal.engine.stored import stored_cell, stored_number, stored_relaxation, stored_structure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +104,8 @@ def generate(formula: Formula, models: Models, settings: PredictionSettings, see
     check_seed(seed)
     cells: tuple[CellHypothesis, ...] = ()
     if settings.search.max_candidates > 0:
-        cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
+        hypotheses = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
+        cells = tuple(stored_cell(cell) for cell in hypotheses)
     distances = {
         units: predict_distances(
             models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
@@ -148,9 +150,15 @@ def relax_and_rank(
     :raises UnsupportedElementError: if the potential does not know an element.
     :raises NoCandidateError: if none could be relaxed.
     """
-    relaxations = relax_structures([candidate.structure for candidate in candidates], potential, settings.relax)
-    references = elemental_references(formula.elements, potential)
-    ranking = rank_candidates([candidate.cost for candidate in candidates], relaxations, references, settings.rank)
+    structures = [stored_structure(candidate.structure) for candidate in candidates]
+    relaxations = tuple(
+        stored_relaxation(relaxation) for relaxation in relax_structures(structures, potential, settings.relax)
+    )
+    references = {
+        element: stored_number(energy) for element, energy in elemental_references(formula.elements, potential).items()
+    }
+    costs = [stored_number(candidate.cost) for candidate in candidates]
+    ranking = rank_candidates(costs, relaxations, references, settings.rank)
     if not ranking:
         reasons = sorted({str(relaxation.reason) for relaxation in relaxations})
         raise NoCandidateError(f'No candidate for {formula.label} could be relaxed: {" ".join(reasons)}')

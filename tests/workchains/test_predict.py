@@ -16,9 +16,11 @@ from aiida.plugins import WorkflowFactory
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import parameters
 from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
+from aiida_alphacrystal.engine import pipeline
+from aiida_alphacrystal.engine.composition import parse_formula
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.progress import reporting
-from aiida_alphacrystal.engine.relax import PotentialFiles
+from aiida_alphacrystal.engine.relax import PotentialFiles, load_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings
 from aiida_alphacrystal.workchains import PredictWorkChain
 
@@ -167,6 +169,19 @@ def test_same_seed_gives_the_same_ranking(prediction, run_prediction):
     assert again.outputs.cells.get_dict() == prediction.outputs.cells.get_dict()
     for label, structure in prediction.outputs.structures.items():
         assert again.outputs.structures[label].base.attributes.all == structure.base.attributes.all
+
+
+def test_finds_what_the_engine_finds_to_the_last_bit(prediction):
+    settings = PredictionSettings.from_dict(prediction.inputs.parameters.get_dict())
+    potential = load_potential(prediction.inputs.potential.to_files())
+    alone = pipeline.predict(parse_formula('NaCl'), pipeline.load_models(), potential, settings)
+    rows = prediction.outputs.relaxations.base.attributes.get('rows')
+    assert [row['energy_per_atom'] for row in rows] == [one.energy for one in alone.relaxations]
+    assert [row['steps'] for row in rows] == [one.steps for one in alone.relaxations]
+    for place, row in zip(alone.ranking, prediction.outputs.ranking['rows'], strict=True):
+        assert (place.spacegroup, place.energy_per_atom) == (row['spacegroup'], row['energy_per_atom'])
+        structure = prediction.outputs.structures[f'rank_{place.rank:02d}'].get_pymatgen()
+        assert structure == alone.relaxations[place.index].structure
 
 
 def test_composition_fixes_the_cell(run_prediction, tiny_settings):

@@ -25,26 +25,19 @@ from aiida_alphacrystal.engine.jobs.files import (
     read_potential,
     result_file,
 )
-from aiida_alphacrystal.engine.jobs.results import (
-    Failure,
-    Result,
-    pack_state,
-    stored_cell,
-    stored_number,
-    stored_structure,
-    unpack_state,
-)
+from aiida_alphacrystal.engine.jobs.results import Failure, Result, pack_state, unpack_state
 from aiida_alphacrystal.engine.network import load_network, predict_distances
 from aiida_alphacrystal.engine.pipeline import Models, NoCandidateError
 from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
 from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
+from aiida_alphacrystal.engine.stored import stored_cell, stored_number, stored_relaxation, stored_structure
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.relax import Potential
-    from aiida_alphacrystal.engine.relax.state import Relaxation, RelaxationState
+    from aiida_alphacrystal.engine.relax.state import RelaxationState
 
 __all__ = ('Tools', 'load_tools', 'predict_compound')
 
@@ -210,7 +203,7 @@ class _Work:
         """Put the relaxed candidates in order."""
         self._stage = 'rank'
         result = self._result
-        relaxations = [_as_stored(relaxation) for relaxation in result.relaxations or ()]
+        relaxations = [stored_relaxation(relaxation) for relaxation in result.relaxations or ()]
         ranking = rank_candidates(
             [stored_number(candidate.cost) for candidate in result.candidates or ()],
             relaxations,
@@ -255,11 +248,6 @@ class _Keeper:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and self._last is not None:
             self._write(self._last)
-
-
-def _as_stored(relaxation: Relaxation) -> Relaxation:
-    energy = stored_number(relaxation.energy)
-    return dataclasses.replace(relaxation, structure=stored_structure(relaxation.structure), energy=energy)
 
 
 def _cell(row: Any) -> CellHypothesis:

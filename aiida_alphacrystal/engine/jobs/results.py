@@ -20,18 +20,7 @@ from aiida_alphacrystal.engine.relax.state import FinishedRun, RelaxationState, 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.relax.state import Relaxation
 
-__all__ = (
-    'Failure',
-    'Result',
-    'pack_state',
-    'stored_cell',
-    'stored_number',
-    'stored_structure',
-    'unpack_state',
-)
-
-#: Significant digits of a number in an attribute of a node.
-_STORED_DIGITS = 14
+__all__ = ('Failure', 'Result', 'pack_state', 'unpack_state')
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -175,43 +164,6 @@ def unpack_state(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
         {int(key): FinishedRun(named(f'finished_{key}_'), **facts) for key, facts in document['finished'].items()},
         {int(key): RunState(named(f'running_{key}_'), **facts) for key, facts in document['running'].items()},
     )
-
-
-def stored_number(number: float) -> float:
-    """Return a number as a database of AiiDA gives it back.
-
-    :param number: any number.
-    """
-    return float(f'{number:.{_STORED_DIGITS}g}')
-
-
-def stored_cell(cell: CellHypothesis) -> CellHypothesis:
-    """Return a cell hypothesis as a database gives it back.
-
-    :param cell: the hypothesis.
-    """
-    a, b, c, alpha, beta, gamma = (stored_number(number) for number in cell.lattice)
-    error = cell.volume_uncertainty
-    return dataclasses.replace(
-        cell,
-        lattice=(a, b, c, alpha, beta, gamma),
-        probability=stored_number(cell.probability),
-        volume_uncertainty=None if error is None else stored_number(error),
-    )
-
-
-def stored_structure(structure: Structure) -> Structure:
-    """Return a structure as a database gives it back, which holds lattice vectors and Cartesian coordinates.
-
-    What relaxes in a job then starts from the same bits as what relaxes beside the database.
-
-    :param structure: any ordered structure.
-    """
-    lattice, coordinates = (
-        np.array([[stored_number(number) for number in row] for row in rows])
-        for rows in (structure.lattice.matrix, structure.cart_coords)
-    )
-    return Structure(lattice, structure.species, coordinates, coords_are_cartesian=True)
 
 
 def _facts(run: FinishedRun | RunState) -> dict[str, Any]:

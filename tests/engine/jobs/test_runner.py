@@ -25,7 +25,7 @@ from aiida_alphacrystal.engine.jobs import (
 )
 from aiida_alphacrystal.engine.jobs import compounds as compounds_module
 from aiida_alphacrystal.engine.jobs.bundle import BundleError, read_bundle, write_bundle
-from aiida_alphacrystal.engine.jobs.results import stored_cell, unpack_state
+from aiida_alphacrystal.engine.jobs.results import unpack_state
 from aiida_alphacrystal.engine.jobs.runner import run_job
 from aiida_alphacrystal.engine.pipeline import load_models, predict
 from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
@@ -63,12 +63,9 @@ def test_finds_what_the_pipeline_finds(make_job, potential):
     whole = predict(parse_formula('NaCl'), load_models(), potential, PredictionSettings.from_dict(TASK.settings), 3)
     assert result.failure is None
     assert result.formula == whole.formula
-    assert result.cells == tuple(stored_cell(cell) for cell in whole.pool.cells)
+    assert result.cells == whole.pool.cells
     assert [one.origin for one in result.candidates] == [one.origin for one in whole.pool.reconstruction.candidates]
-    assert [place.index for place in result.ranking] == [place.index for place in whole.ranking]
-    energies = [place.energy_per_atom for place in whole.ranking]
-    assert [place.energy_per_atom for place in result.ranking] == pytest.approx(energies, abs=1e-5)
-    assert result.references == whole.references
+    assert result.ranking == whole.ranking
 
 
 def test_several_compounds_on_several_processes(make_job, importable_tests):

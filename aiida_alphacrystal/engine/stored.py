@@ -1,0 +1,69 @@
+"""Numbers as a database of AiiDA gives them back.
+
+An attribute of a node keeps fewer digits than a number has. What is handed from stage to stage without a database is
+rounded in the same way, so that the engine alone, a job and a work chain find the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Structure
+
+if TYPE_CHECKING:
+    from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+    from aiida_alphacrystal.engine.relax.state import Relaxation
+
+__all__ = ('stored_cell', 'stored_number', 'stored_relaxation', 'stored_structure')
+
+#: Significant digits of a number in an attribute of a node.
+_DIGITS = 14
+
+
+def stored_number(number: float) -> float:
+    """Return a number as a database gives it back.
+
+    :param number: any number.
+    """
+    return float(f'{number:.{_DIGITS}g}')
+
+
+def stored_cell(cell: CellHypothesis) -> CellHypothesis:
+    """Return a cell hypothesis as a database gives it back.
+
+    :param cell: the hypothesis.
+    """
+    a, b, c, alpha, beta, gamma = (stored_number(number) for number in cell.lattice)
+    error = cell.volume_uncertainty
+    return dataclasses.replace(
+        cell,
+        lattice=(a, b, c, alpha, beta, gamma),
+        probability=stored_number(cell.probability),
+        volume_uncertainty=None if error is None else stored_number(error),
+    )
+
+
+def stored_structure(structure: Structure) -> Structure:
+    """Return a structure as a database gives it back, which holds lattice vectors and Cartesian coordinates.
+
+    :param structure: any ordered structure.
+    """
+    lattice, coordinates = (
+        np.array([[stored_number(number) for number in row] for row in rows])
+        for rows in (structure.lattice.matrix, structure.cart_coords)
+    )
+    return Structure(lattice, structure.species, coordinates, coords_are_cartesian=True)
+
+
+def stored_relaxation(relaxation: Relaxation) -> Relaxation:
+    """Return the outcome of a relaxation as far as a ranking sees it as a database gives it back.
+
+    :param relaxation: the outcome.
+    """
+    return dataclasses.replace(
+        relaxation,
+        structure=stored_structure(relaxation.structure),
+        energy=stored_number(relaxation.energy),
+    )

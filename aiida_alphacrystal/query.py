@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida import orm
 from aiida.common import LinkType
-
-from aiida_alphacrystal.data import ModelData, PotentialData
 
 __all__ = ('FIELDS', 'PREDICTION', 'Criteria', 'FoundPrediction', 'find_equal_predictions', 'find_predictions')
 
@@ -174,6 +172,32 @@ def find_equal_predictions(formulas: Sequence[str], shared: Mapping[str, Any]) -
     :param shared: the other inputs: ``parameters``, ``models``, ``potential`` and ``seed``.
     :return: formula to primary key.
     """
+    candidates = _find_finished(formulas)
+    if not candidates:
+        return {}
+    wanted = _equal_inputs(shared)
+    given: dict[int, dict[str, int]] = {pk: {} for pk in candidates}
+    query = orm.QueryBuilder()
+    query.append(orm.WorkChainNode, filters={'id': {'in': list(candidates)}}, project='id', tag='prediction')
+    query.append(
+        orm.Data,
+        with_outgoing='prediction',
+        edge_filters={'label': {'in': list(wanted)}},
+        edge_project='label',
+        project='id',
+    )
+    for prediction, node, label in query.iterall(batch_size=1000):
+        given[prediction][label] = node
+    equal = _equal_nodes(wanted, given.values())
+    return {
+        candidates[pk]: pk
+        for pk, inputs in given.items()
+        if inputs.keys() == wanted.keys() and all((label, node) in equal for label, node in inputs.items())
+    }
+
+
+def _find_finished(formulas: Sequence[str]) -> dict[int, str]:
+    """Return the predictions of some formulas that would end so again, the oldest first, with their formulas."""
     finished = {'attributes.process_state': 'finished', 'attributes.exit_status': {'in': list(_FINAL_STATUSES)}}
     query = orm.QueryBuilder()
     query.append(
@@ -187,16 +211,37 @@ def find_equal_predictions(formulas: Sequence[str], shared: Mapping[str, Any]) -
         project='id',
         tag='prediction',
     )
-    inputs: list[tuple[str, type[orm.Data], str, Any]] = [
-        ('seed', orm.Int, 'value', shared['seed'].value),
-        ('potential', PotentialData, 'sha256', shared['potential'].sha256),
-        *((f'models__{purpose}', ModelData, 'sha256', node.sha256) for purpose, node in shared['models'].items()),
-    ]
-    for label, kind, key, value in inputs:
-        query.append(
-            kind, with_outgoing='prediction', edge_filters={'label': label}, filters={f'attributes.{key}': value}
-        )
-    query.append(orm.Dict, with_outgoing='prediction', edge_filters={'label': 'parameters'}, project='attributes')
     query.order_by({'prediction': {'id': 'asc'}})
-    parameters = shared['parameters'].get_dict()
-    return {formula: pk for formula, pk, found in query.all() if found == parameters}
+    return {pk: formula for formula, pk in query.all()}
+
+
+def _equal_inputs(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the inputs of an equal prediction hold, by the labels of their links.
+
+    :param shared: as for :func:`find_equal_predictions`.
+    """
+    return {
+        'parameters': shared['parameters'].get_dict(),
+        'seed': shared['seed'].value,
+        'potential': shared['potential'].sha256,
+        **{f'models__{purpose}': node.sha256 for purpose, node in shared['models'].items()},
+    }
+
+
+def _equal_nodes(wanted: Mapping[str, Any], given: Iterable[Mapping[str, int]]) -> set[tuple[str, int]]:
+    """Return the pairs of a label and a node that hold what is wanted; predictions share most of their inputs.
+
+    :param wanted: content by label.
+    :param given: primary keys of the inputs of each prediction, by label.
+    """
+    pairs = {pair for inputs in given for pair in inputs.items()}
+    query = orm.QueryBuilder().append(
+        orm.Data, filters={'id': {'in': [pk for _, pk in pairs]}}, project=['id', 'attributes']
+    )
+    contents = dict(query.all())
+    keys = {'seed': 'value'}
+    return {
+        (label, pk)
+        for label, pk in pairs
+        if wanted[label] == (contents[pk] if label == 'parameters' else contents[pk].get(keys.get(label, 'sha256')))
+    }

@@ -10,12 +10,13 @@ from aiida_alphacrystal.calcfunctions.rank import rank
 from aiida_alphacrystal.calcfunctions.rank_refined import rank_refined
 from aiida_alphacrystal.calcfunctions.reconstruct import reconstruct
 from aiida_alphacrystal.calcfunctions.relax import relax
-from aiida_alphacrystal.calcfunctions.tabulate import tabulate
+from aiida_alphacrystal.calcfunctions.tabulate import join_tables, tabulate
 from aiida_alphacrystal.calcfunctions.to_primitive import to_primitive
 
 __all__ = (
     'compare',
     'featurize',
+    'join_tables',
     'predict_cells',
     'predict_distances',
     'rank',

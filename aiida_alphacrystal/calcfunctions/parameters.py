@@ -31,6 +31,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'to_primitive': 1,
         'compare': 1,
         'tabulate': 1,
+        'join_tables': 1,
     }
 )
 
@@ -46,6 +47,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'to_primitive': (),
         'compare': (),
         'tabulate': (),
+        'join_tables': (),
     }
 )
 

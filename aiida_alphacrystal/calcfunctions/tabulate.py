@@ -1,4 +1,4 @@
-"""The summary of a screening as a calcfunction."""
+"""The summary of a screening as calcfunctions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import calcfunction
 
-__all__ = ('tabulate',)
+__all__ = ('join_tables', 'tabulate')
 
 #: What a row takes over from the best structure of a ranking.
 _COLUMNS = (
@@ -44,3 +44,20 @@ def tabulate(parameters: orm.Dict, **namespaces: Any) -> dict[str, orm.Dict]:
         found = {key: best[key] if best else None for key in _COLUMNS}
         rows.append({'label': label, 'formula': formula, **fate, 'structures': structures, **found})
     return {'table': orm.Dict({'rows': rows, 'finished': len(rankings), 'failed': len(failed)})}
+
+
+@calcfunction
+def join_tables(parameters: orm.Dict, **namespaces: Any) -> dict[str, orm.Dict]:
+    """Put tables one below the other.
+
+    :param parameters: ``order``, the labels of the tables; ``algorithm_version``.
+    :param namespaces: ``tables``, what ``tabulate`` has returned, by label.
+    :return: ``table``: all rows.
+    """
+    tables = [namespaces['tables'][label].get_dict() for label in parameters['order']]
+    rows = [row for table in tables for row in table['rows']]
+    return {
+        'table': orm.Dict(
+            {'rows': rows, **{key: sum(table[key] for table in tables) for key in ('finished', 'failed')}}
+        )
+    }

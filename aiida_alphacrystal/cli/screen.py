@@ -49,7 +49,13 @@ _GO_ON = 'run the same command again to go on from there'
     '--concurrent',
     type=params.WholeNumber(1, 10_000),
     metavar='N',
-    help='How many predictions at once; by default 10 with --daemon, otherwise one.',
+    help='How many predictions, or jobs with --code, at once; by default 10 with --daemon, otherwise one.',
+)
+@click.option(
+    '--per-job',
+    type=params.WholeNumber(1, 200),
+    metavar='N',
+    help='With --code: how many formulas a job predicts, at most 200; 20 by default.',
 )
 @params.PROTOCOL
 @params.POTENTIAL
@@ -89,6 +95,7 @@ def cmd_screen(
     dry_run: bool,
     group: str | None,
     concurrent: int | None,
+    per_job: int | None,
     protocol: str,
     potential: str,
     sources: str,
@@ -125,7 +132,7 @@ def cmd_screen(
     if daemon and cache is not None:
         raise BadInput('--cache and --no-cache do not reach the daemon: use `verdi config set caching.enabled_for`.')
     options = params.scheduler_options(walltime, cores, queue, account, scheduler_option)
-    if code is None and (options or device):
+    if code is None and (options or device or per_job):
         raise BadInput('Options of a job need a job: say with --code where it is to run.')
     with clean_stdout():
         overrides = _overrides(sources, relax, top)
@@ -149,6 +156,7 @@ def cmd_screen(
             params.add_job(builder.prediction, code, options, device)
         builder.reuse = reuse
         builder.max_concurrent = concurrent or (builder.max_concurrent if daemon else 1)
+        builder.formulas_per_job = per_job or builder.formulas_per_job
         if daemon:
             node = submit(builder)
         else:

@@ -101,7 +101,9 @@ def _predictions(node: WorkChainNode) -> dict[str, tuple[int, str]]:
     from aiida_alphacrystal.query import PREDICTION
 
     query = orm.QueryBuilder().append(orm.Dict, filters={'uuid': node.outputs.table.uuid}, tag='table')
-    query.append(orm.CalcFunctionNode, with_outgoing='table', tag='tabulate')
+    query.append(orm.CalcFunctionNode, with_outgoing='table', tag='join')
+    query.append(orm.Dict, with_outgoing='join', edge_filters={'label': {'like': 'tables%'}}, tag='part')
+    query.append(orm.CalcFunctionNode, with_outgoing='part', tag='tabulate')
     query.append(orm.Dict, with_outgoing='tabulate', edge_project='label', edge_tag='row', tag='ranking')
     query.append(
         orm.WorkChainNode,

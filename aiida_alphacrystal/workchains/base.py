@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
@@ -18,10 +19,11 @@ from aiida.engine import (
 
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes
 from aiida_alphacrystal.calculations.parser import UNFINISHED
-from aiida_alphacrystal.calculations.predict import PredictCalculation, cores_of
+from aiida_alphacrystal.calculations.predict import PredictCalculation, cores_of, job_parameters
+from aiida_alphacrystal.engine.settings import PredictionSettings
 from aiida_alphacrystal.workchains.recovery import called_before
 
-__all__ = ('PredictBaseWorkChain',)
+__all__ = ('PredictBaseWorkChain', 'job_inputs')
 
 _CODES = PredictCalculation.exit_codes
 
@@ -163,3 +165,23 @@ class PredictBaseWorkChain(BaseRestartWorkChain):
     def _handled(self, node: orm.CalcJobNode, what: str) -> ProcessHandlerReport:
         self.report(f'{node.process_label}<{node.pk}>: {what}')
         return ProcessHandlerReport(True)
+
+
+def job_inputs(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a job but its compounds, from those of a prediction.
+
+    :param prediction: with ``code``, ``parameters``, ``models``, ``potential`` and ``seed``, perhaps ``options`` and
+        ``device``.
+    """
+    settings = PredictionSettings.from_dict(prediction['parameters'].get_dict())
+    inputs: dict[str, Any] = {
+        'code': prediction['code'],
+        'models': dict(prediction['models']),
+        'potential': prediction['potential'],
+        'parameters': orm.Dict(job_parameters(settings)),
+        'seed': prediction['seed'],
+        'metadata': {'options': dict(prediction.get('options') or {})},
+    }
+    if 'device' in prediction:
+        inputs['device'] = prediction['device']
+    return inputs

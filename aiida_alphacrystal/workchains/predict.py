@@ -18,13 +18,13 @@ from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_
 from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
 from aiida_alphacrystal.calculations.parser import FAILED
-from aiida_alphacrystal.calculations.predict import job_parameters, validate_device
+from aiida_alphacrystal.calculations.predict import validate_device
 from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
-from aiida_alphacrystal.workchains.base import PredictBaseWorkChain
+from aiida_alphacrystal.workchains.base import PredictBaseWorkChain, job_inputs
 from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
 from aiida_alphacrystal.workchains.recovery import called_before, finished_before
 from aiida_alphacrystal.workchains.refine import RefineWorkChain, check_refinement
@@ -46,7 +46,10 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     """
     if ('formula' in inputs) == ('composition' in inputs):
         return 'Give exactly one of `formula` and `composition`.'
-    return None
+    computed = inputs.get('computed') or {}
+    if bool(computed) != ('computed_label' in inputs):
+        return 'Give `computed` and `computed_label` together, or neither.'
+    return None if not computed or 'report' in computed else 'There is no `report` in `computed`: give that of the job.'
 
 
 class PredictWorkChain(WorkChain):
@@ -112,6 +115,21 @@ class PredictWorkChain(WorkChain):
         spec.input(
             'options', valid_type=dict, non_db=True, required=False, help='Options of the scheduler for the job.'
         )
+        spec.input_namespace(
+            'computed',
+            valid_type=orm.Data,
+            dynamic=True,
+            required=False,
+            help='What a job has found, so that nothing is computed: its `report`, and for this compound, as far as it '
+            'has come, cells, distances, candidates, relaxations, ranking and relaxed, the structures that are ranked.',
+        )
+        spec.input(
+            'computed_label',
+            valid_type=str,
+            non_db=True,
+            required=False,
+            help='What the job calls this compound in its report.',
+        )
         spec.expose_inputs(
             RefineWorkChain,
             namespace='refine',
@@ -127,11 +145,13 @@ class PredictWorkChain(WorkChain):
 
         spec.outline(
             cls.setup,
-            cls.run_featurize,
-            cls.run_predict_cells,
-            cls.run_predict_distances,
-            if_(cls.has_code)(cls.submit_job, cls.inspect_job).else_(cls.run_reconstruct, cls.run_relax),
-            cls.run_rank,
+            if_(cls.is_computed)(cls.take_over).else_(
+                cls.run_featurize,
+                cls.run_predict_cells,
+                cls.run_predict_distances,
+                if_(cls.has_code)(cls.submit_job, cls.inspect_job).else_(cls.run_reconstruct, cls.run_relax),
+                cls.run_rank,
+            ),
             cls.results,
             if_(cls.should_refine)(cls.run_refine, cls.inspect_refine),
         )
@@ -245,6 +265,8 @@ class PredictWorkChain(WorkChain):
         if 'potential_request' in self.inputs:
             request, used = self.inputs.potential_request, self.inputs.potential.name
             self.report(request.description or f'{request.value} could not be had: {used} is used instead.')
+        if self.is_computed():
+            return None
         try:
             settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
             check_seed(self.inputs.seed.value)
@@ -257,6 +279,25 @@ class PredictWorkChain(WorkChain):
         except AlphaCrystalError as error:
             return own_exit_code(self, exit_code_for(error).status, str(error))
         self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in STAGES}
+        return None
+
+    def is_computed(self) -> bool:
+        """Return whether a job of many compounds has done all that there is to do."""
+        return 'computed' in self.inputs
+
+    def take_over(self) -> ExitCode | None:
+        """Attach what the job has found."""
+        found = self.inputs.computed
+        if 'cells' in found:
+            self.out('cells', found['cells'])
+        if 'distances' in found:
+            self._attach_distances(found['cells'], dict(found['distances']))
+        if error := self._take_results(found):
+            return error
+        row = next(row for row in found['report']['rows'] if row['label'] == self.inputs.computed_label)
+        if row['state'] == FAILED:
+            return own_exit_code(self, row['exit_status'], row['reason'], row['stage'])
+        self.ctx.rank = {'ranking': found['ranking']}
         return None
 
     def run_featurize(self) -> ExitCode | None:
@@ -286,10 +327,7 @@ class PredictWorkChain(WorkChain):
         )
         if error:
             return error
-        others = dict(self.ctx.predict_distances)
-        most_probable = self.ctx.predict_cells['cells']['rows'][0]['formula_units']
-        self.out('distances', others.pop(f'z{most_probable}'))
-        self.out('other_distances', others)
+        self._attach_distances(self.ctx.predict_cells['cells'], dict(self.ctx.predict_distances))
         return None
 
     def run_reconstruct(self) -> ExitCode | None:
@@ -323,35 +361,20 @@ class PredictWorkChain(WorkChain):
         earlier = called_before(self.node, 'job')
         if earlier:
             return ToContext(job=earlier[-1])
-        settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
-        options = dict(self.inputs.get('options') or {})
-        job: dict[str, Any] = {
-            'code': self.inputs.code,
+        job = {
+            **job_inputs(self.inputs),
             'compounds': {_COMPOUND: self.ctx.featurize['features']},
             'cells': {_COMPOUND: self.ctx.predict_cells['cells']},
             'distances': {_COMPOUND: dict(self.ctx.predict_distances)},
-            'models': dict(self.inputs.models),
-            'potential': self.inputs.potential,
-            'parameters': orm.Dict(job_parameters(settings)),
-            'seed': self.inputs.seed,
-            'metadata': {'options': options},
         }
-        if 'device' in self.inputs:
-            job['device'] = self.inputs.device
         return ToContext(job=self.submit(PredictBaseWorkChain, job=job, metadata={'call_link_label': 'job'}))
 
     def inspect_job(self) -> ExitCode | None:
         """Take over what the job has found."""
         job = self.ctx.job
         found = job.outputs.predictions[_COMPOUND] if 'predictions' in job.outputs else {}
-        if 'candidates' in found:
-            self.ctx.reconstruct = {key: found[key] for key in ('candidates', 'structures') if key in found}
-            if error := self._check_candidates():
-                return error
-        if 'relaxations' in found:
-            self.ctx.relax = {'relaxations': found['relaxations'], 'structures': dict(found['relaxed'])}
-            if error := self._check_relaxations():
-                return error
+        if error := self._take_results(found):
+            return error
         if job.is_finished_ok:
             return None
         for report in job.outputs.reports.values() if 'reports' in job.outputs else ():
@@ -397,6 +420,25 @@ class PredictWorkChain(WorkChain):
             return None
         message = refinement.exit_message or 'it did not finish.'
         return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
+
+    def _attach_distances(self, cells: orm.Dict, distances: dict[str, DistancesData]) -> None:
+        """Attach the distances in the most probable cell, and those in cells of other sizes beside them."""
+        self.out('distances', distances.pop(f'z{cells["rows"][0]["formula_units"]}'))
+        self.out('other_distances', distances)
+
+    def _take_results(self, found: Mapping[str, Any]) -> ExitCode | None:
+        """Attach candidates and relaxations of a job as far as it has come, and see that there are any.
+
+        :param found: what the job has found for the compound.
+        """
+        if 'candidates' in found:
+            self.ctx.reconstruct = {key: found[key] for key in ('candidates', 'structures') if key in found}
+            if error := self._check_candidates():
+                return error
+        if 'relaxations' not in found:
+            return None
+        self.ctx.relax = {'relaxations': found['relaxations'], 'structures': dict(found.get('relaxed', {}))}
+        return self._check_relaxations()
 
     def _check_candidates(self) -> ExitCode | None:
         """Attach the table of candidates, and see that there are any."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
-from aiida.common import LinkType
-from aiida.engine import ExitCode, ProcessBuilder, WorkChain, append_, while_
+from aiida.engine import ExitCode, ProcessBuilder, WorkChain, append_, if_, while_
 from plumpy import KilledError
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS
+from aiida_alphacrystal.calculations.parser import UNFINISHED
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.formula_lists import MAX_FORMULAS
 from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
 from aiida_alphacrystal.query import find_equal_predictions
+from aiida_alphacrystal.workchains.base import PredictBaseWorkChain, job_inputs
+from aiida_alphacrystal.workchains.outcomes import BEGUN, called_jobs, called_predictions, fate_of, read_outcomes
 from aiida_alphacrystal.workchains.predict import PredictWorkChain, check_models, check_potential
+from aiida_alphacrystal.workchains.recovery import finished_before
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +29,19 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.data import ModelData, PotentialData
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
-__all__ = ('DEFAULT_CONCURRENT', 'ScreenWorkChain')
+__all__ = ('DEFAULT_CONCURRENT', 'DEFAULT_PER_JOB', 'MAX_PER_JOB', 'ScreenWorkChain')
 
 #: How many predictions run at once where nothing is said; each holds little memory while it waits for its turn.
 DEFAULT_CONCURRENT = 10
+
+#: How many formulas a job takes where nothing is said, and at most; what it costs to store one grows with its inputs.
+DEFAULT_PER_JOB, MAX_PER_JOB = 20, 200
+
+#: What a prediction takes over from a job that has predicted many.
+_TAKEN_OVER = ('cells', 'distances', 'candidates', 'relaxations', 'ranking')
+
+#: Rows of a table that are made at once: with every input of a function AiiDA compares all that it has already.
+_TABULATED = 40
 
 #: Formulas for which the database is asked at once what has been predicted before.
 _LOOKED_UP = 200
@@ -61,6 +73,16 @@ def validate_concurrent(value: int | None, _: Any) -> str | None:
     return None if value is None or value > 0 else f'The number that may run at once is {value}: give at least 1.'
 
 
+def validate_per_job(value: int | None, _: Any) -> str | None:
+    """Return what is wrong with the number of formulas in a job, or None.
+
+    :param value: the input.
+    """
+    if value is None or 0 < value <= MAX_PER_JOB:
+        return None
+    return f'The number of formulas in a job is {value}: give 1 to {MAX_PER_JOB}.'
+
+
 class ScreenWorkChain(WorkChain):
     """Predict the crystals of many compounds, each in a prediction of its own, and put the best of each in a table."""
 
@@ -81,7 +103,7 @@ class ScreenWorkChain(WorkChain):
         spec.expose_inputs(
             PredictWorkChain,
             namespace='prediction',
-            exclude=('formula', 'composition', 'refine'),
+            exclude=('formula', 'composition', 'computed', 'computed_label', 'refine'),
             namespace_options={'validator': None, 'help': 'Inputs that all predictions share.'},
         )
         spec.input(
@@ -97,7 +119,15 @@ class ScreenWorkChain(WorkChain):
             non_db=True,
             default=DEFAULT_CONCURRENT,
             validator=validate_concurrent,
-            help='How many predictions may run at once.',
+            help='How many predictions, or jobs where a code is given, may run at once.',
+        )
+        spec.input(
+            'formulas_per_job',
+            valid_type=int,
+            non_db=True,
+            default=DEFAULT_PER_JOB,
+            validator=validate_per_job,
+            help='How many formulas a job predicts, where a code is given; 1 gives every prediction a job of its own.',
         )
         spec.input(
             'reuse',
@@ -109,7 +139,10 @@ class ScreenWorkChain(WorkChain):
 
         spec.outline(
             cls.setup,
-            while_(cls.is_unfinished)(cls.run_next, cls.inspect_last),
+            while_(cls.is_unfinished)(
+                if_(cls.shares_jobs)(cls.submit_jobs, cls.inspect_jobs).else_(cls.submit_predictions),
+                cls.inspect_last,
+            ),
             cls.run_tabulate,
             cls.results,
         )
@@ -131,6 +164,10 @@ class ScreenWorkChain(WorkChain):
         seed: int = 0,
         group: str | None = None,
         max_concurrent: int = DEFAULT_CONCURRENT,
+        formulas_per_job: int = DEFAULT_PER_JOB,
+        code: orm.AbstractCode | None = None,
+        options: Mapping[str, Any] | None = None,
+        device: str | None = None,
     ) -> ProcessBuilder:
         """Return a builder that is ready to run or submit.
 
@@ -141,13 +178,25 @@ class ScreenWorkChain(WorkChain):
         :param models: weights of your own, as for ``PredictWorkChain``.
         :param seed: every random draw follows from it.
         :param group: label of the group that collects the predictions.
-        :param max_concurrent: how many predictions may run at once.
+        :param max_concurrent: how many predictions, or jobs, may run at once.
+        :param formulas_per_job: how many formulas a job predicts, where there is a code.
+        :param code: ``aiida-alphacrystal-engine``, to predict in jobs.
+        :param options: of the scheduler for the jobs.
+        :param device: where a job evaluates the potential.
         :raises ValueError: if the protocol, an override, a setting or a purpose is unknown, or the potential or a file
             of weights cannot be used.
         """
         chosen = {} if potential is None else {'potential': potential}
         one = PredictWorkChain.get_builder_from_protocol(
-            formulas[0] if formulas else '', protocol, overrides, models=models, seed=seed, **chosen
+            formulas[0] if formulas else '',
+            protocol,
+            overrides,
+            models=models,
+            seed=seed,
+            code=code,
+            options=options,
+            device=device,
+            **chosen,
         )
         builder = cls.get_builder()
         builder.formulas = orm.List(list(formulas))
@@ -157,6 +206,7 @@ class ScreenWorkChain(WorkChain):
         if group is not None:
             builder.group = orm.Str(group)
         builder.max_concurrent = max_concurrent
+        builder.formulas_per_job = formulas_per_job
         return builder
 
     def setup(self) -> ExitCode | None:
@@ -171,7 +221,7 @@ class ScreenWorkChain(WorkChain):
             return own_exit_code(self, exit_code_for(error).status, str(error))
         # the context is saved with every step, so it holds a position in the list and never the list
         self.ctx.position = 0
-        self.ctx.batch = []
+        self.ctx.batch, self.ctx.jobs = [], []
         self._collect_in_group([self.node.pk])
         report_progress('screen', 0, len(self._formulas))
         return None
@@ -180,57 +230,76 @@ class ScreenWorkChain(WorkChain):
         """Return whether there are formulas left."""
         return bool(self.ctx.position < len(self._formulas))
 
-    def run_next(self) -> None:
-        """Submit as many predictions as may run at once, and pass over what has been predicted before."""
-        formulas, bound = self._formulas, self.inputs.max_concurrent
-        self.ctx.batch = []
-        submitted = 0
-        while self.ctx.position < len(formulas) and submitted < bound:
-            chunk = formulas[self.ctx.position : self.ctx.position + _LOOKED_UP]
-            done = self._find_finished(chunk)
-            begun = self._find_begun(self.ctx.position, len(chunk))
-            for formula in chunk:
-                if submitted == bound:
-                    break
-                if formula not in done:
-                    label = self._label(self.ctx.position)
-                    process = orm.load_node(begun[label]) if label in begun else self._submit(formula, label)
-                    self.to_context(batch=append_(process))
-                    submitted += 1
-                self.ctx.position += 1
+    def shares_jobs(self) -> bool:
+        """Return whether jobs predict several formulas each."""
+        return 'code' in self.inputs.prediction and self.inputs.formulas_per_job > 1
+
+    def submit_predictions(self) -> None:
+        """Submit as many predictions as may run at once."""
+        labels = self._take_next(self.inputs.max_concurrent)
+        begun = self._find_begun(labels)
+        for label, formula in labels.items():
+            process = orm.load_node(begun[label]) if label in begun else self._submit(label, orm.Str(formula))
+            self.to_context(batch=append_(process))
+
+    def submit_jobs(self) -> None:
+        """Submit as many jobs as may run at once."""
+        size = self.inputs.formulas_per_job
+        labels = self._take_next(self.inputs.max_concurrent * size)
+        begun = self._find_begun_jobs(labels)
+        for pk in sorted(set(begun.values())):
+            self.to_context(jobs=append_(orm.load_node(pk)))
+        left = [label for label in labels if label not in begun]
+        for names in (left[start : start + size] for start in range(0, len(left), size)):
+            compounds = {label: orm.Str(labels[label]) for label in names}
+            job = {**job_inputs(self.inputs.prediction), 'compounds': compounds}
+            metadata = {'call_link_label': f'job_{names[0]}', 'label': f'{len(names)} formulas'}
+            self.to_context(jobs=append_(self.submit(PredictBaseWorkChain, job=job, metadata=metadata)))
+
+    def inspect_jobs(self) -> None:
+        """Make a prediction of what the jobs have found for each formula."""
+        self._stop_with(self.ctx.jobs)
+        for job in self.ctx.jobs:
+            if not job.is_finished_ok:
+                self.report(f'{job.process_label}<{job.pk}> failed: {fate_of(job)["reason"]}')
+            self._submit_computed(job)
 
     def inspect_last(self) -> None:
         """Put what has been predicted last into the group."""
         for process in self.ctx.batch:
             if not process.is_finished_ok:
-                attributes = process.base.attributes
-                reason = _fate(*(attributes.get(key, None) for key in _FATE))['reason']
-                self.report(f'{process.label}: {process.process_label}<{process.pk}> failed: {reason}')
+                what = f'{process.label}: {process.process_label}<{process.pk}>'
+                self.report(f'{what} failed: {fate_of(process)["reason"]}')
         self._collect_in_group([process.pk for process in self.ctx.batch if process.is_finished])
-        if self.runner.communicator is None and any(_was_killed(process) for process in self.ctx.batch):
-            raise KilledError('Stopped by the user')  # Ctrl-C has reached the stage that ran here, and means all of it
-        self.ctx.batch = []
+        self._stop_with(self.ctx.batch)
+        self.ctx.batch, self.ctx.jobs = [], []
         report_progress('screen', self.ctx.position, len(self._formulas))
 
     def run_tabulate(self) -> ExitCode | None:
         """Put what has been predicted for each formula into one table."""
         formulas = self._formulas
         found = self._find_all()
-        rankings, failed = _read_outcomes(found)
+        rankings, failed = read_outcomes(found)
         names = [self._label(position) for position in range(len(formulas))]
         lost = {'exit_status': None, 'reason': 'its prediction is no longer in the database'}
-        failed |= {label: lost for label in names if label not in found}
-        parameters = {
-            'algorithm_version': ALGORITHM_VERSIONS['tabulate'],
-            'formulas': [list(pair) for pair in zip(names, formulas, strict=True)],
-            'failed': failed,
-        }
-        outputs, node = calcfunctions.tabulate.run_get_node(
-            parameters=orm.Dict(parameters), rankings=rankings, metadata={'call_link_label': 'tabulate'}
-        )
-        if not node.is_finished_ok:
-            return own_exit_code(self, node.exit_status, node.exit_message, 'tabulate')
-        self.ctx.table = outputs['table']
+        jobs = called_jobs(self.node)
+        failed |= {label: jobs[label].fate if label in jobs else lost for label in names if label not in found}
+        tables: dict[str, orm.Dict] = {}
+        for begin in range(0, len(names), _TABULATED):
+            part = names[begin : begin + _TABULATED]
+            content = {
+                'formulas': [[name, formulas[begin + place]] for place, name in enumerate(part)],
+                'failed': {name: failed[name] for name in part if name in failed},
+            }
+            namespaces = {'rankings': {name: rankings[name] for name in part if name in rankings}}
+            outcome = self._run_function('tabulate', f'table_{begin + 1:05d}', content, namespaces)
+            if isinstance(outcome, ExitCode):
+                return outcome
+            tables[f'table_{begin + 1:05d}'] = outcome
+        joined = self._run_function('join_tables', 'join_tables', {'order': list(tables)}, {'tables': tables})
+        if isinstance(joined, ExitCode):
+            return joined
+        self.ctx.table = joined
         return None
 
     def results(self) -> ExitCode | None:
@@ -247,6 +316,23 @@ class ScreenWorkChain(WorkChain):
             f'{first["reason"]}',
         )
 
+    def _run_function(
+        self, name: str, label: str, content: dict[str, Any], namespaces: dict[str, dict[str, orm.Dict]]
+    ) -> orm.Dict | ExitCode:
+        """Run a calcfunction that makes a table, unless an earlier try of this step has done so."""
+        earlier = finished_before(self.node, label)
+        if earlier is not None:
+            table: orm.Dict = earlier.outputs.table
+            return table
+        outputs, node = getattr(calcfunctions, name).run_get_node(
+            parameters=orm.Dict({'algorithm_version': ALGORITHM_VERSIONS[name], **content}),
+            metadata={'call_link_label': label},
+            **namespaces,
+        )
+        if not node.is_finished_ok:
+            return own_exit_code(self, node.exit_status, node.exit_message, name)
+        return outputs['table']
+
     @property
     def _formulas(self) -> list[str]:
         formulas: list[str] = self.inputs.formulas.get_list()
@@ -257,12 +343,46 @@ class ScreenWorkChain(WorkChain):
         """Return the label of a formula, by its place in the list."""
         return f'formula_{position + 1:05d}'
 
-    def _submit(self, formula: str, label: str) -> orm.ProcessNode:
+    def _stop_with(self, processes: Sequence[orm.ProcessNode]) -> None:
+        """Stop where Ctrl-C has reached what ran here, for it means all of it."""
+        if self.runner.communicator is None and any(_was_killed(process) for process in processes):
+            raise KilledError('Stopped by the user')
+
+    def _take_next(self, number: int) -> dict[str, str]:
+        """Return the next formulas that have not been predicted before, by label, and pass over the others."""
+        formulas = self._formulas
+        taken: dict[str, str] = {}
+        while self.ctx.position < len(formulas) and len(taken) < number:
+            chunk = formulas[self.ctx.position : self.ctx.position + _LOOKED_UP]
+            done = self._find_finished(chunk)
+            for formula in chunk:
+                if len(taken) == number:
+                    break
+                if formula not in done:
+                    taken[self._label(self.ctx.position)] = formula
+                self.ctx.position += 1
+        return taken
+
+    def _submit(self, label: str, formula: orm.Str, **inputs: Any) -> orm.ProcessNode:
         """Submit the prediction of one formula."""
-        inputs = self.exposed_inputs(PredictWorkChain, namespace='prediction')
-        inputs['formula'] = orm.Str(formula)
-        inputs.setdefault('metadata', {}).update(call_link_label=label, label=formula)
+        inputs |= self.exposed_inputs(PredictWorkChain, namespace='prediction')
+        inputs['formula'] = formula
+        inputs.setdefault('metadata', {}).update(call_link_label=label, label=formula.value)
         return self.submit(PredictWorkChain, **inputs)
+
+    def _submit_computed(self, job: orm.WorkChainNode) -> None:
+        """Submit the predictions that take over what a job has found, but those that have been submitted."""
+        compounds = dict(job.inputs.job.compounds)
+        reports = _reports_by_label(job)
+        found = job.outputs.predictions if 'predictions' in job.outputs else {}
+        begun = self._find_begun(compounds)
+        for label, formula in compounds.items():
+            if label in begun:
+                self.to_context(batch=append_(orm.load_node(begun[label])))
+            elif label in reports:
+                computed = {'report': reports[label], **_taken_over(found.get(label, {}))}
+                process = self._submit(label, formula, computed=computed, computed_label=label)
+                self.to_context(batch=append_(process))
 
     def _find_finished(self, formulas: Sequence[str]) -> dict[str, int]:
         """Return what other work chains have predicted for some formulas, and put it into the group."""
@@ -272,33 +392,20 @@ class ScreenWorkChain(WorkChain):
         self._collect_in_group(list(finished.values()))
         return finished
 
-    def _find_begun(self, position: int, number: int) -> dict[str, int]:
+    def _find_begun(self, labels: Iterable[str]) -> dict[str, int]:
         """Return the predictions that this work chain had submitted when it was interrupted, by label.
 
         One that is only created may never have reached the daemon and is left out.
         """
-        names = [self._label(place) for place in range(position, position + number)]
-        states = ('running', 'waiting', 'finished')
-        return self._find_called({'label': {'in': names}}, {'attributes.process_state': {'in': states}})
+        return called_predictions(self.node, BEGUN, labels)
 
-    def _find_called(self, links: dict[str, Any], filters: dict[str, Any]) -> dict[str, int]:
-        """Return the latest prediction that this work chain has called, by label."""
-        query = orm.QueryBuilder().append(orm.WorkChainNode, filters={'id': self.node.pk}, tag='screening')
-        query.append(
-            orm.WorkChainNode,
-            with_incoming='screening',
-            filters=filters,
-            edge_filters={'type': LinkType.CALL_WORK.value, **links},
-            edge_project='label',
-            project='id',
-            tag='prediction',
-        )
-        query.order_by({'prediction': {'id': 'asc'}})
-        return {label: pk for pk, label in query.all()}
+    def _find_begun_jobs(self, labels: Iterable[str]) -> dict[str, int]:
+        """Return the jobs that this work chain had submitted when it was interrupted, by label of the compound."""
+        return {label: job.pk for label, job in called_jobs(self.node, BEGUN, labels).items()}
 
     def _find_all(self) -> dict[str, int]:
         """Return the prediction of every formula, by label: one of our own, else one that was there before."""
-        found = self._find_called({}, {})
+        found = called_predictions(self.node)
         if not self.inputs.reuse:
             return found
         formulas = self._formulas
@@ -318,42 +425,26 @@ class ScreenWorkChain(WorkChain):
         group.add_nodes(query.all(flat=True))
 
 
+def _reports_by_label(job: orm.WorkChainNode) -> dict[str, orm.Dict]:
+    """Return the report of the calculation that has dealt with a compound, by its label.
+
+    :param job: a ``PredictBaseWorkChain`` that has ended.
+    """
+    reports = job.outputs.reports.values() if 'reports' in job.outputs else ()
+    return {row['label']: report for report in reports for row in report['rows'] if row['state'] != UNFINISHED}
+
+
+def _taken_over(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a prediction needs of what a job has found for its compound.
+
+    :param found: nodes of the compound.
+    """
+    taken = {name: found[name] for name in _TAKEN_OVER if name in found}
+    if 'ranking' in taken:
+        taken['relaxed'] = {row['label']: found['relaxed'][row['label']] for row in taken['ranking']['rows']}
+    return taken
+
+
 def _was_killed(process: orm.ProcessNode) -> bool:
     """Return whether a prediction was killed, or came to its end because a stage of it was."""
     return bool(process.is_killed or (process.is_excepted and KilledError.__name__ in (process.exception or '')))
-
-
-def _read_outcomes(pks: Mapping[str, int]) -> tuple[dict[str, orm.Dict], dict[str, dict[str, Any]]]:
-    """Return the rankings of predictions that have one, and what became of the others, by label.
-
-    :param pks: primary keys of the predictions by label.
-    """
-    names = {pk: label for label, pk in pks.items()}
-    rankings: dict[str, orm.Dict] = {}
-    failed: dict[str, dict[str, Any]] = {}
-    for begin in range(0, len(names), _LOOKED_UP):
-        chunk = {'id': {'in': list(names)[begin : begin + _LOOKED_UP]}}
-        ranked = orm.QueryBuilder().append(orm.WorkChainNode, filters=chunk, project='id', tag='prediction')
-        ranked.append(orm.Dict, with_incoming='prediction', edge_filters={'label': 'ranking'}, project='*')
-        rankings |= {names[pk]: ranking for pk, ranking in ranked.all()}
-        fates = orm.QueryBuilder()
-        fates.append(orm.WorkChainNode, filters=chunk, project=['id', *(f'attributes.{key}' for key in _FATE)])
-        failed |= {names[pk]: _fate(*fate) for pk, *fate in fates.all() if names[pk] not in rankings}
-    return rankings, failed
-
-
-#: Attributes that tell what became of a process.
-_FATE = ('process_state', 'exit_status', 'exit_message', 'exception')
-
-
-def _fate(state: str, exit_status: int | None, message: str | None, exception: str | None) -> dict[str, Any]:
-    """Say what became of a prediction that did not finish well."""
-    if state == 'excepted':
-        reason = f'it stopped by an unforeseen error: {exception}'
-    elif state == 'killed':
-        reason = 'it was killed'
-    elif state == 'finished':
-        reason = message or 'no message'
-    else:
-        reason = f'it has not finished (it is {state})'
-    return {'exit_status': exit_status, 'reason': ' '.join(str(reason).split())}

@@ -17,7 +17,7 @@ from aiida_alphacrystal.calculations.predict import job_parameters
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.relax import resolve_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings
-from aiida_alphacrystal.workchains import PredictBaseWorkChain, ScreenWorkChain
+from aiida_alphacrystal.workchains import PredictBaseWorkChain
 
 
 @pytest.fixture
@@ -223,19 +223,3 @@ def test_files_of_a_job(job, engine_code, tmp_path):
     assert task['compounds'][0]['formula'] == 'NaCl'
     assert task['versions']['relax'] >= 1
     assert dataclasses.asdict(PredictionSettings())['relax'].keys() == task['settings']['relax'].keys()
-
-
-def test_screening_through_jobs(engine_code, tiny_settings):
-    """Every formula of a screening is a prediction with a job of its own; the one that fails is a row."""
-    overrides = {**tiny_settings, 'templates': {'max_candidates': 2, 'decorations': False}}
-    overrides['search'] = {'max_candidates': 0}
-    builder = ScreenWorkChain.get_builder_from_protocol(['KCl', 'NaCl19'], 'fast', overrides)
-    builder.prediction.code = engine_code
-    builder.max_concurrent = 1
-    node = run_get_node(builder)[1]
-    assert node.is_finished_ok, node.exit_message
-    rows = {row['formula']: row for row in node.outputs.table['rows']}
-    assert rows['KCl']['reason'] is None
-    assert 'No known prototype takes the atoms of NaCl19.' in rows['NaCl19']['reason']
-    jobs = [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
-    assert len(jobs) == 2

@@ -13,7 +13,8 @@ from plumpy import KilledError
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.engine.formula_lists import MAX_FORMULAS
-from aiida_alphacrystal.workchains import PredictWorkChain, ScreenWorkChain
+from aiida_alphacrystal.report.screening import read_screening
+from aiida_alphacrystal.workchains import PredictWorkChain, ScreenWorkChain, screen
 from aiida_alphacrystal.workchains.screen import validate_concurrent, validate_formulas
 
 #: Settings of this module only, so that no prediction of another test is taken over.
@@ -83,10 +84,23 @@ def test_table(screening):
 
 
 def test_table_comes_from_the_rankings(screening):
-    table = screening.outputs.table.creator
-    assert table.process_type == 'aiida.calculations:alphacrystal.tabulate'
+    join = screening.outputs.table.creator
+    assert join.process_type == 'aiida.calculations:alphacrystal.join_tables'
+    part = join.inputs.tables.table_00001.creator
+    assert part.process_type == 'aiida.calculations:alphacrystal.tabulate'
     rankings = {node.outputs.ranking.uuid for node in predictions_of(screening) if node.is_finished_ok}
-    assert {node.uuid for node in table.inputs.rankings.values()} == rankings
+    assert {node.uuid for node in part.inputs.rankings.values()} == rankings
+
+
+def test_table_in_parts(screening, monkeypatch):
+    monkeypatch.setattr(screen, '_TABULATED', 2)
+    again = run_screening()
+    assert again.outputs.table.get_dict() == screening.outputs.table.get_dict()
+    parts = again.outputs.table.creator.inputs.tables
+    assert [len(parts[label]['rows']) for label in sorted(parts)] == [2, 2, 1]
+    assert [row.prediction for row in read_screening(again).rows] == [
+        row.prediction for row in read_screening(screening).rows
+    ]
 
 
 def test_group(screening):

@@ -194,6 +194,7 @@ def relaxations_to_nodes(
     rows = [
         {
             'label': label,
+            'initial_energy_per_atom': relaxation.initial_energy,
             'energy_per_atom': relaxation.energy,
             'max_force': relaxation.max_force,
             'steps': relaxation.steps,
@@ -263,6 +264,7 @@ def relaxed_pool(
                 steps=outcomes[label]['steps'],
                 converged=outcomes[label]['converged'],
                 reason=outcomes[label]['reason'],
+                initial_energy=outcomes[label].get('initial_energy_per_atom'),  # earlier versions had none
             )
             for label, structure in relaxed.items()
         ),

@@ -25,7 +25,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'predict_cells': 2,
         'predict_distances': 2,
         'reconstruct': 4,
-        'relax': 1,
+        'relax': 2,
         'rank': 3,
         'rank_refined': 1,
         'to_primitive': 1,

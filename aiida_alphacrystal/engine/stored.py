@@ -62,8 +62,10 @@ def stored_relaxation(relaxation: Relaxation) -> Relaxation:
 
     :param relaxation: the outcome.
     """
+    initial = relaxation.initial_energy
     return dataclasses.replace(
         relaxation,
         structure=stored_structure(relaxation.structure),
         energy=stored_number(relaxation.energy),
+        initial_energy=None if initial is None else stored_number(initial),
     )

@@ -14,6 +14,7 @@ from aiida_alphacrystal.engine.cells import CellHypothesis
 from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
 from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins
 from aiida_alphacrystal.engine.reconstruct import Candidate
+from aiida_alphacrystal.engine.relax import Relaxation
 
 SRTIO3 = parse_formula('SrTiO3')
 
@@ -90,6 +91,26 @@ def test_candidates_keep_cell_order_and_seed():
     assert [site.specie.symbol for site in back] == ['Sr', 'Ti', 'O', 'O', 'O']
     assert np.allclose(back.lattice.matrix, structure.lattice.matrix, rtol=0, atol=1e-12)
     assert np.allclose(back.cart_coords, structure.cart_coords, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_energy_before_the_relaxation_round_trip(known):
+    structure = Structure(Lattice.cubic(4), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+    zeros, reason = np.zeros((2, 3)), 'it exploded'
+    relaxations = {
+        'c_001': Relaxation(structure, -3.5, zeros, 0.0, np.zeros((3, 3)), 4, True, None, -3.25),
+        'c_002': Relaxation(structure, math.nan, zeros, 0.0, np.zeros((3, 3)), 4, False, reason),
+    }
+    nodes = convert.relaxations_to_nodes(relaxations, {'Na': -1.3, 'Cl': -1.8}, {'name': 'chgnet'})
+    rows = nodes['relaxations'].base.attributes.get('rows')
+    assert [row['initial_energy_per_atom'] for row in rows] == [-3.25, None]
+    if not known:  # as an earlier version has left it
+        rows = [{key: row[key] for key in row if key != 'initial_energy_per_atom'} for row in rows]
+        nodes['relaxations'].base.attributes.set('rows', rows)
+    candidates = orm.Dict({'formula': 'NaCl', 'rows': [{'label': label, 'cost': 0.0} for label in relaxations]})
+    pool = convert.relaxed_pool(candidates, nodes['relaxations'], nodes['structures'])
+    assert [one.initial_energy for one in pool.relaxations] == [-3.25 if known else None, None]
+    assert [one.energy for one in pool.relaxations] == pytest.approx([-3.5, math.nan], nan_ok=True)
 
 
 def test_an_empty_pool_has_no_structures():

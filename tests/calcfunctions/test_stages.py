@@ -13,7 +13,7 @@ from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.composition import parse_formula
 from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS, element_features, featurize
-from aiida_alphacrystal.engine.relax import PotentialFiles
+from aiida_alphacrystal.engine.relax import PotentialFiles, load_potential
 
 from .conftest import parameters_of
 
@@ -99,6 +99,15 @@ def test_relax(relaxation, potential):
         assert np.linalg.norm(forces, axis=1).max() == pytest.approx(row['max_force'], abs=1e-6)
         assert row['steps'] <= 2
         assert row['reason'] is None
+        assert row['initial_energy_per_atom'] >= row['energy_per_atom']
+
+
+def test_energies_before_the_relaxation(reconstruction, relaxation, potential):
+    structures = [node.get_pymatgen() for _, node in sorted(reconstruction['structures'].items())]
+    evaluation = load_potential(potential.to_files()).evaluate(structures)
+    energies = [energy / len(structure) for energy, structure in zip(evaluation.energies, structures, strict=True)]
+    rows = relaxation['relaxations'].base.attributes.get('rows')
+    assert [row['initial_energy_per_atom'] for row in rows] == pytest.approx(energies, abs=1e-6)
 
 
 def test_rank(reconstruction, relaxation):

@@ -177,6 +177,7 @@ def test_finds_what_the_engine_finds_to_the_last_bit(prediction):
     alone = pipeline.predict(parse_formula('NaCl'), pipeline.load_models(), potential, settings)
     rows = prediction.outputs.relaxations.base.attributes.get('rows')
     assert [row['energy_per_atom'] for row in rows] == [one.energy for one in alone.relaxations]
+    assert [row['initial_energy_per_atom'] for row in rows] == [one.initial_energy for one in alone.relaxations]
     assert [row['steps'] for row in rows] == [one.steps for one in alone.relaxations]
     for place, row in zip(alone.ranking, prediction.outputs.ranking['rows'], strict=True):
         assert (place.spacegroup, place.energy_per_atom) == (row['spacegroup'], row['energy_per_atom'])

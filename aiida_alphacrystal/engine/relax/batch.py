@@ -275,6 +275,7 @@ class _Run:
         self._radius = _FIRST_STEP
         self._evaluations = 0
         self._point: _Point | None = None
+        self._initial_energy: float | None = None
         self._step = np.zeros(3 * atoms + 6)
         self._scale = 1.0
         self._trial_variables = np.concatenate([crystal.positions.ravel(), np.zeros(6)])
@@ -295,6 +296,7 @@ class _Run:
         arrays = state.arrays
         run._inverse, run._step, run._trial_variables = (arrays[key].copy() for key in ('inverse', 'step', 'trial'))
         run._radius, run._scale, run._evaluations = state.radius, state.scale, state.evaluations
+        run._initial_energy = state.initial_energy
         if state.energy is not None:
             crystal = AtomArrays(run._start.numbers, arrays['lattice'], arrays['positions'])
             run._point = _Point(
@@ -310,7 +312,14 @@ class _Run:
         if point is not None:
             arrays |= {'lattice': point.crystal.lattice, 'positions': point.crystal.positions}
             arrays |= {key: getattr(point, key) for key in ('variables', 'gradient', 'forces', 'stress')}
-        return RunState(arrays, self._radius, self._scale, self._evaluations, None if point is None else point.energy)
+        return RunState(
+            arrays,
+            self._radius,
+            self._scale,
+            self._evaluations,
+            None if point is None else point.energy,
+            self._initial_energy,
+        )
 
     def fail(self, reason: str) -> None:
         """Stop with a reason."""
@@ -331,6 +340,8 @@ class _Run:
             return
         gradient = self._gradient(forces, stress)
         new = _Point(self._trial_variables, self.trial, energy, gradient, forces, stress)
+        if self._point is None:
+            self._initial_energy = energy
         self._point = point = new if self._point is None else self._judge(self._point, new)
         self._converged = self._within_tolerance(point)
         if self._converged or self._evaluations > self._settings.max_steps or self._radius < _SHORTEST_STEP:
@@ -367,6 +378,7 @@ class _Run:
             steps=max(self._evaluations - 1, 0),
             converged=self._converged and self._reason is None,
             reason=self._reason,
+            initial_energy=None if self._initial_energy is None else self._initial_energy / self._atoms,
         )
 
     def _judge(self, old: _Point, new: _Point) -> _Point:

@@ -28,6 +28,8 @@ class Relaxation:
     :param steps: evaluations after the first one.
     :param converged: whether atomic and cell forces are within the tolerance.
     :param reason: why it failed, None where it did not.
+    :param initial_energy: of the crystal as it was given, eV/atom; None where it could not be evaluated or where the
+        outcome is of a version that did not keep it.
     """
 
     structure: Structure
@@ -38,6 +40,7 @@ class Relaxation:
     steps: int
     converged: bool
     reason: str | None = None
+    initial_energy: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -54,12 +57,14 @@ class FinishedRun:
     :param steps: evaluations after the first one.
     :param converged: whether it is within the tolerance.
     :param reason: why it failed, None where it did not.
+    :param initial_energy: before its relaxation, eV/atom; None where it is not known.
     """
 
     arrays: Mapping[str, NDArray[np.float64]]
     steps: int
     converged: bool
     reason: str | None
+    initial_energy: float | None = None
 
     @classmethod
     def of(cls, relaxation: Relaxation) -> FinishedRun:
@@ -74,7 +79,7 @@ class FinishedRun:
             'stress': relaxation.stress,
             'numbers': np.array([relaxation.energy, relaxation.max_force]),
         }
-        return cls(arrays, relaxation.steps, relaxation.converged, relaxation.reason)
+        return cls(arrays, relaxation.steps, relaxation.converged, relaxation.reason, relaxation.initial_energy)
 
     def to_relaxation(self, start: Structure) -> Relaxation:
         """Return the outcome.
@@ -94,6 +99,7 @@ class FinishedRun:
             steps=self.steps,
             converged=self.converged,
             reason=self.reason,
+            initial_energy=self.initial_energy,
         )
 
 
@@ -106,6 +112,7 @@ class RunState:
     :param scale: share of the last step that was taken.
     :param evaluations: so far.
     :param energy: eV, of the last accepted point; None before the first evaluation.
+    :param initial_energy: eV, of the first point; None before its evaluation.
     """
 
     arrays: Mapping[str, NDArray[np.float64]]
@@ -113,6 +120,7 @@ class RunState:
     scale: float
     evaluations: int
     energy: float | None
+    initial_energy: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from aiida_alphacrystal.engine.jobs import (
 )
 from aiida_alphacrystal.engine.jobs import compounds as compounds_module
 from aiida_alphacrystal.engine.jobs.bundle import BundleError, read_bundle, write_bundle
-from aiida_alphacrystal.engine.jobs.results import unpack_state
+from aiida_alphacrystal.engine.jobs.results import Result, unpack_state
 from aiida_alphacrystal.engine.jobs.runner import run_job
 from aiida_alphacrystal.engine.pipeline import load_models, predict
 from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
@@ -66,6 +66,19 @@ def test_finds_what_the_pipeline_finds(make_job, potential):
     assert result.cells == whole.pool.cells
     assert [one.origin for one in result.candidates] == [one.origin for one in whole.pool.reconstruction.candidates]
     assert result.ranking == whole.ranking
+
+
+def test_energies_before_the_relaxation(make_job):
+    directory = make_job()
+    run_job(directory)
+    result = result_of(directory)
+    assert all(one.initial_energy >= one.energy for one in result.relaxations)
+    document, arrays = result.pack()
+    for facts in document['relaxations']['finished'].values():
+        del facts['initial_energy']  # as an earlier version on the other machine leaves it
+    earlier = Result.unpack(document, arrays)
+    assert [one.initial_energy for one in earlier.relaxations] == [None] * len(result.relaxations)
+    assert [one.energy for one in earlier.relaxations] == [one.energy for one in result.relaxations]
 
 
 def test_several_compounds_on_several_processes(make_job, importable_tests):

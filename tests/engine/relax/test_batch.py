@@ -70,6 +70,7 @@ class Broken(Potential):
 def same_bits(one, two):
     return (
         one.energy == two.energy
+        and one.initial_energy == two.initial_energy
         and one.steps == two.steps
         and (one.forces == two.forces).all()
         and (one.stress == two.stress).all()
@@ -99,6 +100,19 @@ def test_result_describes_its_structure(chgnet, distorted):
     np.testing.assert_allclose(relaxation.stress, evaluation.stresses[0], atol=1e-5)
     assert relaxation.max_force == np.linalg.norm(relaxation.forces, axis=1).max()
     assert relaxation.max_force <= TIGHT.force_tolerance
+
+
+def test_energy_before_the_relaxation(chgnet, distorted):
+    relaxations = relax_structures(distorted, chgnet, RelaxSettings(batch_size=len(distorted)))
+    first = chgnet.evaluate(distorted).energies / [len(start) for start in distorted]
+    assert [relaxation.initial_energy for relaxation in relaxations] == first.tolist()
+    assert all(relaxation.initial_energy > relaxation.energy for relaxation in relaxations)
+
+
+def test_energy_before_the_relaxation_costs_no_evaluation(chgnet, distorted):
+    potential = Forgetful(chgnet, 1, AssertionError('too many'))
+    relaxation = relax_structures(distorted[:1], potential, RelaxSettings(batch_size=1))[0]
+    assert len(potential.batches) == relaxation.steps + 1
 
 
 def test_same_list_same_bits(potential, distorted):
@@ -138,6 +152,7 @@ def test_bad_crystals_leave_the_others_alone(chgnet, distorted):
     for start, relaxation in zip(bad[2:], relaxations[3:-1], strict=True):
         assert relaxation.structure is start
         assert math.isnan(relaxation.energy)
+        assert relaxation.initial_energy is None
         assert not relaxation.converged
 
 
@@ -147,6 +162,7 @@ def test_volume_limit(chgnet, monkeypatch):
     relaxation = relax_structures([compressed], chgnet, RelaxSettings())[0]
     assert relaxation.reason.startswith('its volume changed by a factor of 1.')
     assert math.isnan(relaxation.energy)
+    assert relaxation.initial_energy == pytest.approx(chgnet.energy_per_atom(compressed), abs=1e-6)
     assert 1 < relaxation.structure.volume / compressed.volume <= 1.2
 
 
@@ -232,7 +248,15 @@ def as_numbers(relaxations):
         return one.forces, one.stress, one.structure.lattice.matrix, one.structure.frac_coords
 
     return [
-        (one.energy, one.max_force, one.steps, one.converged, one.reason, *(array.tolist() for array in arrays(one)))
+        (
+            one.energy,
+            one.initial_energy,
+            one.max_force,
+            one.steps,
+            one.converged,
+            one.reason,
+            *(array.tolist() for array in arrays(one)),
+        )
         for one in relaxations
     ]
 

@@ -79,13 +79,15 @@ def cmd_distances_export(identifier: str, path: Path) -> None:
 @decorators.with_dbenv()
 def cmd_distances_plot(identifier: str, path: Path) -> None:
     """Draw distances and how sure they are to PATH, a file that ends with .png, .svg or .pdf."""
-    from aiida_alphacrystal.report.distances import PLOT_FORMATS, plot_distances
+    from aiida_alphacrystal.report.distances import atom_names
+    from aiida_alphacrystal.report.plots import PLOT_FORMATS, draw_distances, save_figure
 
-    if path.suffix not in PLOT_FORMATS:
+    if path.suffix.lower() not in PLOT_FORMATS:
         echo.echo_critical(f'Nothing can be drawn to {str(path)!r}: give a name that ends with .png, .svg or .pdf.')
     node = _load_distances(identifier)
+    figure = draw_distances(node.to_prediction(), atom_names(node.species), node.get_description())
     try:
-        plot_distances(node, path)
+        save_figure(figure, path)
     except OSError as exception:
         echo.echo_critical(f'{str(path)!r} cannot be written ({exception.strerror}).')
     echo.echo_success(f'Wrote {path}.')

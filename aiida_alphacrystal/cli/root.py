@@ -20,6 +20,7 @@ from aiida_alphacrystal.cli.evaluate import cmd_evaluate
 from aiida_alphacrystal.cli.list import cmd_list
 from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
+from aiida_alphacrystal.cli.plot import cmd_plot
 from aiida_alphacrystal.cli.potential import cmd_potential
 from aiida_alphacrystal.cli.predict import cmd_predict
 from aiida_alphacrystal.cli.provenance import cmd_provenance
@@ -55,6 +56,7 @@ for _command in (
     cmd_list,
     cmd_show,
     cmd_provenance,
+    cmd_plot,
     cmd_refine,
     cmd_cells,
     cmd_potential,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import hashlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -254,8 +255,10 @@ def _learning(on_stop: str) -> Iterator[None]:
 
 
 def _tell(card: Mapping[str, Any], output: Path) -> None:
-    """Print the card and where it was written."""
+    """Print the card without the epochs one by one, and where it was written."""
     from aiida_alphacrystal.report.tables import print_json
 
     click.echo(f'Wrote the weights and their card to {output}.', err=True)
-    print_json(card)
+    if 'history' in card:
+        click.echo(f'  aiida-alphacrystal plot training {shlex.quote(str(output))} -o training.png', err=True)
+    print_json({name: value for name, value in card.items() if name != 'history'})

@@ -37,6 +37,12 @@ class DistancePrediction:
         """Return the expected distance of every pair, shape (atoms, atoms), A."""
         return np.asarray(self.probabilities @ self.bin_centres, dtype=np.float64)
 
+    @property
+    def spread(self) -> FloatArray:
+        """Return the standard deviation of the distance of every pair, shape (atoms, atoms), A."""
+        variance = self.probabilities @ self.bin_centres**2 - self.expectation**2
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)), dtype=np.float64)
+
 
 def fine_bins() -> FloatArray:
     """Return 64 bins, 0.083 A wide from 1.2 to 5.2 A and widening to 23.3 A, shape (65,), A."""

@@ -15,7 +15,14 @@ from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ('SYMMETRY_TOLERANCE', 'crystal_system', 'spacegroup_of', 'spglib_cell', 'standard_primitive')
+__all__ = (
+    'SYMMETRY_TOLERANCE',
+    'conventional_cell',
+    'crystal_system',
+    'spacegroup_of',
+    'spglib_cell',
+    'standard_primitive',
+)
 
 #: Tolerance in A within which the space group is looked for, as in the training data.
 SYMMETRY_TOLERANCE = 0.1
@@ -45,9 +52,21 @@ def standard_primitive(structure: Structure, tolerance: float) -> Structure | No
     :param tolerance: how far atoms may be from where the symmetry puts them, A.
     :return: None where spglib finds no symmetry.
     """
+    return _standard_cell(structure, tolerance, primitive=True)
+
+
+def conventional_cell(structure: Structure) -> Structure:
+    """Return the standard conventional cell with the symmetry that a crystal has within ``SYMMETRY_TOLERANCE``.
+
+    :param structure: the crystal; it is returned as it is where spglib finds no symmetry.
+    """
+    return _standard_cell(structure, SYMMETRY_TOLERANCE, primitive=False) or structure
+
+
+def _standard_cell(structure: Structure, tolerance: float, *, primitive: bool) -> Structure | None:
     from pymatgen.core import Element, Structure
 
-    standard = spglib.standardize_cell(spglib_cell(structure), to_primitive=True, symprec=tolerance)
+    standard = spglib.standardize_cell(spglib_cell(structure), to_primitive=primitive, symprec=tolerance)
     if standard is None:
         return None
     lattice, positions, numbers = standard

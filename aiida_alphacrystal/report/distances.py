@@ -1,36 +1,121 @@
-"""Print, write and draw predicted distances."""
+"""Print and write predicted distances, and lay those of a structure beside them."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiida.orm import WorkChainNode
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
+
     from aiida_alphacrystal.data import DistancesData
+    from aiida_alphacrystal.engine.distances import DistancePrediction
 
 __all__ = (
     'EXPORT_FORMATS',
-    'PLOT_FORMATS',
+    'RealisedDistances',
     'atom_names',
+    'compare_distances',
     'distances_facts',
     'export_distances',
-    'plot_distances',
+    'predicted_distances',
     'print_distances',
+    'read_realised',
 )
 
-#: Endings of the files that distances are written to, and of those that they are drawn to.
+#: Endings of the files that distances are written to.
 EXPORT_FORMATS = ('.csv', '.npz')
-PLOT_FORMATS = ('.png', '.svg', '.pdf')
 
 
-def atom_names(node: DistancesData) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class RealisedDistances:
+    """Predicted distances beside those of a structure, its atoms in the order that fits best.
+
+    :param names: of the atoms.
+    :param predicted: mean distances, (atoms, atoms), A.
+    :param found: minimum-image distances of the structure, (atoms, atoms), A; both diagonals hold the distance of an
+        atom to its own nearest image.
+    :param rank: place of the structure in its ranking.
+    :param title: what the structure is.
+    """
+
+    names: tuple[str, ...]
+    predicted: NDArray[np.float64]
+    found: NDArray[np.float64]
+    rank: int
+    title: str
+
+    @property
+    def rms(self) -> float:
+        """Return the root mean square deviation between different atoms, in A; of the diagonal where there is one."""
+        squared = (self.found - self.predicted) ** 2
+        apart = ~np.eye(len(self.names), dtype=bool)
+        return float(np.sqrt(squared[apart].mean() if apart.any() else squared.mean()))
+
+
+def predicted_distances(node: WorkChainNode) -> dict[int, DistancesData]:
+    """Return the predicted distances of a prediction by the number of atoms in the cell, the most probable first.
+
+    :param node: the prediction.
+    """
+    first = node.outputs.distances
+    others = dict(node.outputs.other_distances) if 'other_distances' in node.outputs else {}
+    return {len(found.species): found for found in (first, *(others[label] for label in sorted(others)))}
+
+
+def read_realised(node: WorkChainNode, rank: int) -> RealisedDistances | None:
+    """Return what was predicted for a ranked structure beside what it is.
+
+    :param node: the prediction.
+    :param rank: place of the structure.
+    :return: None where no distances were predicted for a cell of its size.
+    :raises KeyError: if there is no such rank.
+    """
+    from aiida_alphacrystal.calcfunctions.convert import rank_label
+
+    row = next((row for row in node.outputs.ranking['rows'] if row['rank'] == rank), None)
+    if row is None:
+        raise KeyError(rank)
+    structure = node.outputs.structures[rank_label(rank)].get_pymatgen_structure()
+    predicted = predicted_distances(node).get(len(structure))
+    if predicted is None:
+        return None
+    title = f'{row["formula"]}, rank {rank}: {row["spacegroup_symbol"]} ({row["spacegroup"]}), distances between atoms'
+    return compare_distances(predicted.to_prediction(), structure, rank, title)
+
+
+def compare_distances(prediction: DistancePrediction, structure: Structure, rank: int, title: str) -> RealisedDistances:
+    """Order the atoms of a structure as the predicted distances have them.
+
+    :param prediction: distances of a cell.
+    :param structure: a crystal with the same atoms in its cell.
+    :param rank: its place in the ranking.
+    :param title: what it is.
+    """
+    from aiida_alphacrystal.engine.atom_matching import match_atoms
+    from aiida_alphacrystal.engine.distances import minimum_image_distances
+
+    symbols = [site.specie.symbol for site in structure]
+    elements = list(dict.fromkeys(prediction.species))
+    grouped = sorted(range(len(symbols)), key=lambda atom: elements.index(symbols[atom]))
+    found = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)[np.ix_(grouped, grouped)]
+    order = match_atoms(found, prediction.expectation, prediction.species)
+    names = tuple(atom_names(prediction.species))
+    return RealisedDistances(names, prediction.expectation, found[np.ix_(order, order)], rank, title)
+
+
+def atom_names(species: Sequence[str]) -> list[str]:
     """Return a name for every atom, such as ``O3``.
 
-    :param node: the distances.
+    :param species: element of every atom.
     """
-    species = node.species
     return [f'{symbol}{species[: place + 1].count(symbol)}' for place, symbol in enumerate(species)]
 
 
@@ -56,7 +141,7 @@ def print_distances(node: DistancesData) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    names = atom_names(node)
+    names = atom_names(node.species)
     table = Table(title=f'{node.get_description()}: expected values (Å)', title_justify='left', header_style='bold')
     table.add_column('')
     for name in names:
@@ -76,37 +161,10 @@ def export_distances(node: DistancesData, path: Path) -> None:
     :raises OSError: if it cannot be written.
     """
     if path.suffix == '.csv':
-        names = atom_names(node)
+        names = atom_names(node.species)
         pairs = zip(names, node.distances, strict=True)
         rows = [','.join([name, *(f'{value:.6f}' for value in row)]) for name, row in pairs]
         path.write_text('\n'.join([','.join(['atom', *names]), *rows]) + '\n', encoding='utf-8')
         return
     arrays = {name: node.get_array(name) for name in ('distances', 'probabilities', 'bin_edges')}
     np.savez_compressed(path, species=np.array(node.species), **arrays)
-
-
-def plot_distances(node: DistancesData, path: Path) -> None:
-    """Draw the expected distances, and the standard deviation of each beside them.
-
-    :param node: the distances.
-    :param path: with an ending from ``PLOT_FORMATS``.
-    :raises OSError: if it cannot be written.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    prediction = node.to_prediction()
-    spread = np.sqrt(np.maximum(prediction.probabilities @ prediction.bin_centres**2 - prediction.expectation**2, 0))
-    figure = Figure(figsize=(10, 4.5), layout='constrained')
-    FigureCanvasAgg(figure)
-    names = atom_names(node)
-    for axes, values, title in zip(
-        figure.subplots(1, 2), (node.distances, spread), ('expected distance', 'standard deviation'), strict=True
-    ):
-        image = axes.imshow(values, cmap='viridis')
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_title(title)
-        figure.colorbar(image, ax=axes, label='Å')
-    figure.suptitle(node.get_description())
-    figure.savefig(path, dpi=150)

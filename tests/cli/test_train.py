@@ -147,7 +147,15 @@ def test_distances(cli, tmp_path):
     options = ('--data', data, '--val', data, '--epochs', 2, '--seed', 1)
     completed = cli('train', 'distances', *options, '--output', tmp_path / 'weights')
     assert completed.returncode == 0, completed.stderr
-    assert json.loads(completed.stdout)['seed'] == 1
+    card = json.loads(completed.stdout)
+    assert card['seed'] == 1
+    kept = json.loads((tmp_path / 'weights' / 'distances.json').read_text(encoding='utf-8'))
+    assert kept.pop('history')['epoch'] == [1, 2]
+    assert card == kept
+    assert f'plot training {tmp_path / "weights"} -o training.png' in completed.stderr
+    drawn = cli('plot', 'training', tmp_path / 'weights', '-o', tmp_path / 'curves.svg')
+    assert (drawn.returncode, drawn.stdout) == (0, ''), drawn.stderr
+    assert 'validation crystals</text>' in (tmp_path / 'curves.svg').read_text(encoding='utf-8')
     assert 'epoch 1 of 2' in completed.stderr
     assert (tmp_path / 'weights' / 'distances.safetensors').exists()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -140,15 +141,15 @@ def train_cells(
     parts = _Parts(output_dir, [file_sha256(data), seed, dataclasses.asdict(how)])
     with one_thread():
         folds = _folds(training, how.folds, seed)
-        networks = tuple(
-            _fit_classes(samples, folds != fold, how, seed + fold, fold, parts) for fold in range(how.folds)
-        )
+        fitted = [_fit_classes(samples, folds != fold, how, seed + fold, fold, parts) for fold in range(how.folds)]
+        networks = tuple(network for network, _ in fitted)
+        history = {f'classes_{fold + 1}': losses for fold, (_, losses) in enumerate(fitted)}
         prior = np.log(np.bincount(samples.labels.numpy(), minlength=len(classes)) + 1.0)
         first = _fit_temperature(_averaged(networks, held_out, 1.0), held_out)
         unseen = _unseen(networks, samples, folds, first)
-        ranker = _fit_ranker(samples, unseen, torch.from_numpy(prior).float(), how, seed)
+        ranker, history['ranker'] = _fit_ranker(samples, unseen, torch.from_numpy(prior).float(), how, seed)
         scores = _ranker_scores(ranker, held_out, _averaged(networks, held_out, first), torch.from_numpy(prior).float())
-        lattice = _fit_lattice(samples, how, seed)
+        lattice, history['lattice'] = _fit_lattice(samples, how, seed)
         factor = _volume_factor(lattice, held_out)
     model = CellModel(
         networks=networks,
@@ -176,6 +177,7 @@ def train_cells(
         'classes': len(classes),
         'wall_seconds': round(time.monotonic() - started, 1),
         'scores_on_val': score_cells(load_cell_model(output_dir / 'cells.safetensors'), validation, library),
+        'history': history,
     }
     (output_dir / 'cells.json').write_text(json.dumps(card, indent=2) + '\n')
     parts.remove()
@@ -194,26 +196,29 @@ class _Parts:
         self._directory = directory
         self._name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
 
-    def load(self, number: int, network: nn.Module) -> bool:
-        """Fill a network from what was kept, and return whether there was something.
+    def load(self, number: int, network: nn.Module) -> list[float] | None:
+        """Fill a network from what was kept, and return its losses by epoch; None where there was nothing.
 
         :param number: which one.
         :param network: of the right architecture.
         """
         path = self._path(number)
         if not path.exists():
-            return False
+            return None
         network.load_state_dict(load_file(path))
-        return True
+        with safe_open(path, framework='pt') as content:
+            losses: list[float] = json.loads((content.metadata() or {}).get('losses', '[]'))
+        return losses
 
-    def keep(self, number: int, network: nn.Module) -> None:
+    def keep(self, number: int, network: nn.Module, losses: list[float]) -> None:
         """Keep a network.
 
         :param number: which one.
         :param network: the network.
+        :param losses: its losses by epoch.
         """
         draft = self._path(number).with_suffix('.part')
-        save_file(network.state_dict(), draft)
+        save_file(network.state_dict(), draft, metadata={'losses': json.dumps(losses)})
         draft.replace(self._path(number))
 
     def remove(self) -> None:
@@ -317,20 +322,26 @@ def _descend(
     how: CellTrainSettings,
     seed: int,
     stage: str,
-) -> None:
-    """Train a network on some rows and put it into evaluation mode."""
+) -> list[float]:
+    """Train a network on some rows, put it into evaluation mode and return its mean loss in every epoch."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * math.ceil(len(rows) / how.batch))
     network.train()
+    losses = []
     for epoch in range(epochs):
+        total = 0.0
         for chosen in rows[torch.randperm(len(rows), generator=generator)].split(how.batch):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            loss(chosen).backward()  # type: ignore[no-untyped-call]
+            value = loss(chosen)
+            value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
+            total += len(chosen) * float(value.detach())
+        losses.append(float(f'{total / max(1, len(rows)):.6g}'))
         report(stage, epoch + 1, epochs)
     network.eval()
+    return losses
 
 
 def _entropies(scores: torch.Tensor, samples: _Samples, rows: torch.Tensor) -> torch.Tensor:
@@ -345,13 +356,14 @@ def _entropies(scores: torch.Tensor, samples: _Samples, rows: torch.Tensor) -> t
 
 def _fit_classes(
     samples: _Samples, rows: torch.Tensor, how: CellTrainSettings, seed: int, number: int, parts: _Parts
-) -> ClassNetwork:
-    """Train one class network on some of the crystals."""
+) -> tuple[ClassNetwork, list[float]]:
+    """Train one class network on some of the crystals and return it with its losses."""
     torch.manual_seed(seed)
     network = ClassNetwork(samples.votes.shape[1], width=how.width)
-    if not parts.load(number, network):
+    losses = parts.load(number, network)
+    if losses is None:
         usable = torch.nonzero(rows & _known(samples))[:, 0]
-        _descend(
+        losses = _descend(
             network,
             lambda chosen: _entropies(network(samples.composition[chosen]), samples, chosen),
             usable,
@@ -360,9 +372,9 @@ def _fit_classes(
             seed,
             f'classes_{number + 1}',
         )
-        parts.keep(number, network)
+        parts.keep(number, network, losses)
     network.eval()
-    return network
+    return network, losses
 
 
 def _known(samples: _Samples) -> torch.Tensor:
@@ -416,8 +428,11 @@ def _seen_by_ranker(
 
 def _fit_ranker(
     samples: _Samples, logits: torch.Tensor, prior: torch.Tensor, how: CellTrainSettings, seed: int
-) -> Ranker:
-    """Train the ranker on what it is given of formulas that neither the networks nor the voters have seen."""
+) -> tuple[Ranker, list[float]]:
+    """Train the ranker on what it is given of formulas that neither the networks nor the voters have seen.
+
+    :return: the ranker and its losses.
+    """
     torch.manual_seed(seed)
     ranker = Ranker()
 
@@ -429,12 +444,15 @@ def _fit_ranker(
         return 0.5 * (losses[0] + losses[1])
 
     gentle = dataclasses.replace(how, learning_rate=3 * how.learning_rate, weight_decay=1e-3)
-    _descend(ranker, loss, torch.nonzero(_known(samples))[:, 0], how.ranker_epochs, gentle, seed, 'ranker')
-    return ranker
+    losses = _descend(ranker, loss, torch.nonzero(_known(samples))[:, 0], how.ranker_epochs, gentle, seed, 'ranker')
+    return ranker, losses
 
 
-def _fit_lattice(samples: _Samples, how: CellTrainSettings, seed: int) -> LatticeNetwork:
-    """Train the lattice network: absolute errors of all numbers, and a Laplace likelihood for that of the volume."""
+def _fit_lattice(samples: _Samples, how: CellTrainSettings, seed: int) -> tuple[LatticeNetwork, list[float]]:
+    """Train the lattice network: absolute errors of all numbers, and a Laplace likelihood for that of the volume.
+
+    :return: the network and its losses.
+    """
     torch.manual_seed(seed)
     network = LatticeNetwork()
 
@@ -448,8 +466,8 @@ def _fit_lattice(samples: _Samples, how: CellTrainSettings, seed: int) -> Lattic
         return nn.functional.smooth_l1_loss(found, target, beta=0.1) + 0.1 * likelihood.mean()
 
     rows = torch.nonzero(~torch.isnan(samples.shapes).any(dim=1))[:, 0]
-    _descend(network, loss, rows, how.lattice_epochs, how, seed, 'lattice')
-    return network
+    losses = _descend(network, loss, rows, how.lattice_epochs, how, seed, 'lattice')
+    return network, losses
 
 
 def _lattice_of(

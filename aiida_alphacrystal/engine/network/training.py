@@ -41,7 +41,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 State = dict[str, Tensor]
 
-_STATE_FILE = 'training-state.pt'
+_STATE_FILE, _CURVE_FILE = 'training-state.pt', 'distances-curve.csv'
 _CURVE_COLUMNS = ('epoch', 'learning_rate', 'train_loss', 'val_loss', 'val_rmse_mean', 'seconds')
 _LICENCE = (
     'Materials Project (A. Jain et al., APL Materials 1, 011002, 2013, doi:10.1063/1.4812323), CC BY 4.0, as collected '
@@ -146,8 +146,9 @@ def train(
 ) -> dict[str, Any]:
     """Train the distance network and write its weights, its card and its curves.
 
-    After every epoch the state is kept in the output directory; the same call goes on from there after a kill, to the
-    same weights. Written at the end: ``distances.safetensors``, ``distances.json`` and ``distances-curve.csv``.
+    After every epoch the state and the curve, ``distances-curve.csv``, are kept in the output directory; the same call
+    goes on from there after a kill, to the same weights. Written at the end: ``distances.safetensors`` and its card
+    ``distances.json``, which holds the curve as well.
 
     :param data: crystals to learn from, JSONL or prepared.
     :param val: crystals that choose the epoch; without them, the last one is kept.
@@ -205,6 +206,7 @@ def train_prepared(
     while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
         _run_epoch(run, batches, settings, seed, progress)
         _keep(run, state_file, identity)
+        _write_curve(run, output_dir / _CURVE_FILE)
     return _finish(run, prepared, output_dir, settings, seed, command)
 
 
@@ -407,14 +409,10 @@ def _finish(
     seed: int,
     command: str,
 ) -> dict[str, Any]:
-    """Write weights, curves and card."""
+    """Write weights, curve and card."""
     run.network.load_state_dict(run.best)
     run.network.cpu().eval()
     weights = save_network(run.network)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator='\n')
-    writer.writerow(_CURVE_COLUMNS)
-    writer.writerows([[f'{value:.6g}' for value in row] for row in run.curve])
     chance = mean_distance(prepared['train'])
     card = {
         'what': 'Distance network: probabilities of the distances between the atoms of a cell, from its composition.',
@@ -438,11 +436,30 @@ def _finish(
             for name, data in prepared.items()
             if name != 'train'
         },
+        'history': _history(run),
     }
     write_atomically(output_dir / 'distances.safetensors', weights)
-    write_atomically(output_dir / 'distances-curve.csv', buffer.getvalue().encode())
+    _write_curve(run, output_dir / _CURVE_FILE)
     write_atomically(output_dir / 'distances.json', (json.dumps(card, indent=2, sort_keys=True) + '\n').encode())
     return card
+
+
+def _write_curve(run: _Run, path: Path) -> None:
+    """Write the epochs so far."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator='\n')
+    writer.writerow(_CURVE_COLUMNS)
+    writer.writerows([[f'{value:.6g}' for value in row] for row in run.curve])
+    write_atomically(path, buffer.getvalue().encode())
+
+
+def _history(run: _Run) -> dict[str, list[float | None]]:
+    """Return the columns of the curve for the card, None for what is not a number."""
+    columns = zip(*run.curve, strict=True)
+    return {
+        name: [float(f'{value:.6g}') if math.isfinite(value) else None for value in column]
+        for name, column in zip(_CURVE_COLUMNS, columns, strict=True)
+    }
 
 
 def mean_distance(data: PreparedData) -> float:

@@ -45,6 +45,10 @@ def test_it_learns_what_it_is_shown(trained, own_library):
     assert card['scores_on_val']['z']['1'] == 1.0
     assert card['data']['templates']['file'] == 'templates.safetensors'
     assert card['settings'] == dataclasses.asdict(SHORT)
+    history = card['history']
+    epochs = {name: len(losses) for name, losses in history.items()}
+    assert epochs == {'classes_1': 40, 'classes_2': 40, 'ranker': 20, 'lattice': 40}
+    assert all(losses[-1] < losses[0] for losses in history.values())
     stages = list(dict.fromkeys(call[0] for call in seen))
     assert stages == ['votes', 'votes_val', 'classes_1', 'classes_2', 'ranker', 'lattice', 'cells']
     assert json.loads((directory / 'cells.json').read_text()) == card
@@ -71,7 +75,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(trained, crystals_file, 
     assert not (tmp_path / 'cells.safetensors').exists()
     seen = []
     with reporting(lambda *call: seen.append(call[0])):
-        training.train_cells(crystals_file, crystals_file, tmp_path, own_library, 1, SHORT)
+        card = training.train_cells(crystals_file, crystals_file, tmp_path, own_library, 1, SHORT)
+    assert card['history'] == trained[1]['history']
     assert 'classes_1' not in seen
     assert 'classes_2' in seen
     assert (tmp_path / 'cells.safetensors').read_bytes() == (trained[0] / 'cells.safetensors').read_bytes()

@@ -153,6 +153,9 @@ def test_a_small_network_learns_five_crystals(data_file, tmp_path):
     curve = (tmp_path / 'run' / 'distances-curve.csv').read_text().splitlines()
     assert curve[0].startswith('epoch,learning_rate,train_loss,val_loss')
     assert len(curve) == 61
+    columns = zip(*(map(float, line.split(',')) for line in curve[1:]), strict=True)
+    assert card['history'] == dict(zip(curve[0].split(','), map(list, columns), strict=True))
+    assert card['history']['val_loss'][card['best_epoch'] - 1] == min(card['history']['val_loss'])
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(data_file, tmp_path):
@@ -168,6 +171,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(data_file, tmp_path):
         train(data_file, data_file, tmp_path / 'killed', short(4), seed=7, progress=kill)
     assert stages[0] == ('epoch 1 of 4', 1, stages[0][2])
     assert not (tmp_path / 'killed' / 'distances.safetensors').exists()
+    epochs = (tmp_path / 'killed' / 'distances-curve.csv').read_text().splitlines()[1:]
+    assert [line.split(',')[0] for line in epochs] == ['1', '2']
     train(data_file, data_file, tmp_path / 'killed', short(4), seed=7)
     weights = [(tmp_path / name / 'distances.safetensors').read_bytes() for name in ('whole', 'killed')]
     assert weights[0] == weights[1]

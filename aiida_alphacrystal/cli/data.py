@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,11 @@ _LABEL = click.option('--family', metavar='LABEL', help='Label of the family of 
 
 
 @click.group('alphacrystal')
-def cmd_data() -> None:
+@click.pass_context
+def cmd_data(ctx: click.Context) -> None:
     """Handle distances, weights and potentials of aiida-alphacrystal."""
+    if os.environ.get('NO_COLOR'):  # which click itself does not look at
+        ctx.color = False
 
 
 @cmd_data.group('distances')
@@ -260,7 +264,7 @@ def _print_rows(rows: list[dict[str, Any]], output_format: str, nothing: str) ->
         return
     table = Table(header_style='bold')
     for name in rows[0]:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=name != 'families')
     for row in rows:
         shown = {**row, 'sha256': row['sha256'][:12]}
         values = (', '.join(value) if isinstance(value, list) else str(value) for value in shown.values())

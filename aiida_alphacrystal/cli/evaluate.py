@@ -51,6 +51,7 @@ __all__ = ('cmd_evaluate',)
     metavar='DIR',
     help='Keep every result here; the same command continues from there after a stop.',
 )
+@params.FORMAT
 @params.JSON
 def cmd_evaluate(
     *,
@@ -64,6 +65,7 @@ def cmd_evaluate(
     potential: str,
     jobs: int | None,
     output: Path | None,
+    output_format: str,
     as_json: bool,
 ) -> None:
     """Predict known crystals and count how often they are found.
@@ -98,7 +100,7 @@ def cmd_evaluate(
             summary = {**summarise(results), 'protocol': protocol, **described, **times}
             if journal:
                 journal.finish(summary)
-    if as_json:
+    if as_json or output_format == 'json':
         print_json(summary)
     else:
         print_evaluation(summary, 'standard input' if data == '-' else Path(data).name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aiida_alphacrystal.cli.params import JOBS, JSON, LIMIT, SEED, HelpfulGroup, WholeNumber, usable_cores
+from aiida_alphacrystal.cli.params import FORMAT, JOBS, JSON, LIMIT, SEED, HelpfulGroup, WholeNumber, usable_cores
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 
 __all__ = ('cmd_models',)
@@ -59,9 +59,18 @@ def cmd_evaluate() -> None:
 @LIMIT
 @SEED
 @JOBS
+@FORMAT
 @JSON
 def cmd_evaluate_templates(
-    *, data: Path, weights: Path | None, max_atoms: int, limit: int | None, seed: int, jobs: int | None, as_json: bool
+    *,
+    data: Path,
+    weights: Path | None,
+    max_atoms: int,
+    limit: int | None,
+    seed: int,
+    jobs: int | None,
+    output_format: str,
+    as_json: bool,
 ) -> None:
     """Score the templates by where the known crystal stands among their candidates.
 
@@ -84,7 +93,7 @@ def cmd_evaluate_templates(
         crystals = draw_crystals(read_crystals(data, max_atoms), limit, seed)
         with StageProgress(stages) as display, reporting(display):
             scores = score_templates(library, crystals, TemplateSettings(max_candidates=20), jobs or usable_cores())
-    if as_json:
+    if as_json or output_format == 'json':
         print_json(scores)
     else:
         _print_scores(scores, len(crystals), data.name)
@@ -109,6 +118,7 @@ def cmd_evaluate_templates(
 @_MAX_ATOMS
 @LIMIT
 @SEED
+@FORMAT
 @JSON
 def cmd_evaluate_cells(
     *,
@@ -118,6 +128,7 @@ def cmd_evaluate_cells(
     max_atoms: int,
     limit: int | None,
     seed: int,
+    output_format: str,
     as_json: bool,
 ) -> None:
     """Score the cell predictor by space group, formula units, volume and lattice.
@@ -141,7 +152,7 @@ def cmd_evaluate_cells(
         crystals = draw_crystals(with_spacegroup(read_crystals(data, max_atoms)), limit, seed)
         with StageProgress({'cells': 'Predicting cells'}) as display, reporting(display):
             scores = score_cells(model, crystals, library)
-    if as_json:
+    if as_json or output_format == 'json':
         print_json(scores)
     else:
         print_cell_scores(scores, data.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS, DEFAULT_POTENTIA
 
 if TYPE_CHECKING:
     from aiida.engine.processes.builder import ProcessBuilderNamespace
+    from click.shell_completion import CompletionItem
 
 __all__ = (
     'CACHE',
@@ -35,8 +37,10 @@ __all__ = (
     'WholeNumber',
     'add_job',
     'cell_options',
+    'files',
     'job_options',
     'pinned',
+    'profile_names',
     'scheduler_options',
     'usable_cores',
     'writable_directory',
@@ -143,6 +147,33 @@ def writable_directory(directory: Path | None) -> None:
         ) from exception
 
 
+def profile_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the AiiDA profiles that a shell offers after what has been typed.
+
+    The configuration is only looked at; AiiDA itself would migrate an old one, and takes longer to import.
+
+    :param incomplete: what has been typed.
+    """
+    folders = [Path(folder).expanduser() for folder in (os.environ.get('AIIDA_PATH') or '~').split(os.pathsep)]
+    files = [folder / ('' if folder.name == '.aiida' else '.aiida') / 'config.json' for folder in folders]
+    try:
+        file = next(file for file in files if file.is_file())
+        names = json.loads(file.read_bytes()).get('profiles', {})
+        return sorted(name for name in names if name.startswith(incomplete))
+    except (StopIteration, OSError, ValueError, AttributeError, TypeError):  # a shell has no place for a message
+        return []
+
+
+def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let a shell offer files where something else can be given as well.
+
+    :param incomplete: what has been typed.
+    """
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type='file')]
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     try:
@@ -202,7 +233,13 @@ OUTPUT = click.option(
     metavar='DIR',
     help='Write a CIF file of every listed structure into this directory.',
 )
-PROFILE = click.option('-p', '--profile', metavar='NAME', help='The AiiDA profile, if not the default one.')
+PROFILE = click.option(
+    '-p',
+    '--profile',
+    metavar='NAME',
+    shell_complete=profile_names,
+    help='The AiiDA profile, if not the default one.',
+)
 CACHE = click.option(
     '--cache/--no-cache',
     default=None,
@@ -218,7 +255,7 @@ LIMIT = click.option(
 JOBS = click.option(
     '--jobs', type=WholeNumber(1, 1024), metavar='N', help='Processes to work on; by default one for every usable core.'
 )
-JSON = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object in place of a table.')
+JSON = click.option('--json', 'as_json', is_flag=True, help='The same as --format json.')
 
 
 def job_options(function: Callable[..., Any]) -> Callable[..., Any]:

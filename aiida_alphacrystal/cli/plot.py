@@ -161,7 +161,7 @@ def cmd_plot_energies(ctx: click.Context, *, identifier: str, output: Path, prof
 
 
 @cmd_plot.command('structure')
-@click.argument('identifier', metavar='PK|UUID|FILE.cif')
+@click.argument('identifier', metavar='PK|UUID|FILE.cif', shell_complete=params.files)
 @_RANK
 @_OUTPUT
 @params.PROFILE
@@ -223,7 +223,7 @@ def _refuse_rank(rank: int | None) -> None:
 
 
 @cmd_plot.command('training')
-@click.argument('identifier', metavar='DIR|FILE|PK|UUID')
+@click.argument('identifier', metavar='DIR|FILE|PK|UUID', shell_complete=params.files)
 @_OUTPUT
 @params.PROFILE
 @click.pass_context

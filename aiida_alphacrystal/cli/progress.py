@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
-__all__ = ('STAGES', 'StageProgress')
+__all__ = ('PARTS', 'STAGES', 'StageProgress')
 
 #: What each stage does, in the order in which they run.
 STAGES = {
@@ -21,9 +22,32 @@ STAGES = {
     'rank': 'Ranking',
 }
 
+#: What the parts of a stage are called.
+PARTS = {
+    'reconstruct': 'cells',
+    'relax': 'candidates',
+    'screen': 'formulas',
+    'evaluate': 'crystals',
+    'votes': 'crystals',
+    'votes_val': 'crystals',
+    'cells': 'crystals',
+    'templates': 'crystals',
+    'generate': 'crystals',
+    'score': 'crystals',
+    'calibration': 'crystals',
+    'likeness': 'prototypes',
+    'ranker': 'epochs',
+    'lattice': 'epochs',
+    'costs': 'epochs',
+    **{f'classes_{number}': 'epochs' for number in range(1, 6)},
+}
+
+#: Columns of a terminal on which the names of the parts and both times have a place.
+_WIDE = 100
+
 
 class StageProgress:
-    """A progress bar per stage on a terminal, one line per stage elsewhere.
+    """A progress bar per stage on a terminal, with the time that is left; one line per stage elsewhere.
 
     Use as a context manager, and call it with the name of a stage, the parts done and all parts.
 
@@ -68,9 +92,13 @@ class StageProgress:
             return
         if stage not in self._tasks:
             self._finish_open()
-            self._tasks[stage] = self._bars.add_task(self._describe(stage), total=total or None)
-        known = max(self._bars.tasks[self._tasks[stage]].total or 0, total)
-        self._bars.update(self._tasks[stage], completed=known if done >= total else done, total=known or None)
+            self._tasks[stage] = self._bars.add_task(self._describe(stage), total=total or None, parts='', last=0.0)
+        task = self._bars.tasks[self._tasks[stage]]
+        known = max(task.total or 0, total)
+        completed = known if done >= total else done
+        last = task.elapsed if completed != task.completed else task.fields['last']
+        parts = PARTS.get(stage, '') if known > 1 else ''
+        self._bars.update(task.id, completed=completed, total=known or None, parts=parts, last=last)
 
     def _describe(self, stage: str) -> str:
         if stage not in self._stages:
@@ -94,16 +122,52 @@ def _console() -> Console:
 
 def _bars(console: Console) -> Progress | None:
     """Return progress bars, or None where they could not move."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
+    from rich.table import Column
+    from rich.text import Text
 
     if not console.is_terminal or console.is_dumb_terminal:
         return None
+
+    wide = console.width >= _WIDE
+
+    class TimeColumn(ProgressColumn):
+        """The time that a stage has taken, and while it runs the time that it will still take."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            """Return the text.
+
+            :param task: the stage.
+            """
+            return Text(_times(task, wide))
+
     return Progress(
         SpinnerColumn(finished_text='✓'),
-        TextColumn('{task.description}'),
-        BarColumn(bar_width=24),
+        TextColumn('{task.description}', markup=False),
+        BarColumn(bar_width=10 if wide else 6),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *([TextColumn('{task.fields[parts]}', markup=False)] if wide else []),
+        TimeColumn(Column(no_wrap=True)),
         console=console,
         redirect_stdout=False,
     )
+
+
+def _times(task: Task, wide: bool) -> str:
+    """Return the time that a stage has taken, and the one that is left where that can be told.
+
+    :param task: the stage.
+    :param wide: whether there is room for both.
+    """
+    elapsed = task.elapsed or 0.0
+    if task.finished or not task.completed or not task.total:
+        return _clock(task.finished_time or elapsed)
+    at_last = task.fields['last'] or 0.0  # between two parts the time that is left falls second by second
+    left = max(0.0, at_last * (task.total - task.completed) / task.completed - (elapsed - at_last))
+    return f'{_clock(elapsed)}, {_clock(left)} left' if wide else f'{_clock(left)} left'
+
+
+def _clock(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -43,10 +43,18 @@ def cmd_setup() -> None:
     metavar='SHELL',
     help='Lines of the job before the program, such as `module load python` or the activation of an environment.',
 )
+@params.FORMAT
 @params.PROFILE
 @click.pass_context
 def cmd_setup_code(
-    ctx: click.Context, *, computer: str, label: str, executable: str | None, prepend_text: str, profile: str | None
+    ctx: click.Context,
+    *,
+    computer: str,
+    label: str,
+    executable: str | None,
+    prepend_text: str,
+    output_format: str,
+    profile: str | None,
 ) -> None:
     """Make the code that `predict --code` takes, and see that its program runs.
 
@@ -60,6 +68,12 @@ def cmd_setup_code(
         host = _load_computer(computer)
         path, version = _find_program(host, executable, prepend_text)
         code, is_new = _get_or_create(host, label, path, prepend_text)
+    if output_format == 'json':
+        from aiida_alphacrystal.report.tables import print_json
+
+        facts = {'code': code.full_label, 'pk': code.pk, 'uuid': code.uuid, 'new': is_new}
+        print_json({**facts, 'executable': path, 'version': version})
+        return
     said = f'{PROGRAM} {version} at {path}'
     click.echo(f'{"Made" if is_new else "There is already"} the code {code.full_label}: {said}.')
     click.echo(f'  aiida-alphacrystal predict SrTiO3 --code {code.full_label}')

@@ -45,6 +45,14 @@ def _data(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
     )
 
 
+_FORMAT = click.option(
+    '--format',
+    'output_format',
+    type=click.Choice(['table', 'json']),
+    default='json',
+    show_default=True,
+    help='Print the card as one JSON object, or the most important of it.',
+)
 _VAL_HELP = 'Other crystals, to choose the best epoch on.'
 _OUTPUT = click.option(
     '--output',
@@ -81,8 +89,16 @@ def cmd_train() -> None:
 @click.option('--epochs', type=WholeNumber(1, 10_000), metavar='N', help='How often to go through the crystals.')
 @_OUTPUT
 @params.SEED
+@_FORMAT
 def cmd_train_distances(
-    *, data: Path, val: Path | None, test: Path | None, epochs: int | None, output: Path, seed: int
+    *,
+    data: Path,
+    val: Path | None,
+    test: Path | None,
+    epochs: int | None,
+    output: Path,
+    seed: int,
+    output_format: str,
 ) -> None:
     """Learn how far apart the atoms of a composition sit.
 
@@ -96,7 +112,7 @@ def cmd_train_distances(
 
         settings = TrainSettings() if epochs is None else TrainSettings(epochs=epochs)
         card = train(data, val, output, settings=settings, seed=seed, progress=display, test=test)
-    _tell(card, output)
+    _tell(card, output, output_format)
 
 
 @cmd_train.command('cells')
@@ -110,7 +126,10 @@ def cmd_train_distances(
 )
 @_OUTPUT
 @params.SEED
-def cmd_train_cells(*, data: Path, val: Path, templates: Path | None, output: Path, seed: int) -> None:
+@_FORMAT
+def cmd_train_cells(
+    *, data: Path, val: Path, templates: Path | None, output: Path, seed: int, output_format: str
+) -> None:
     """Learn space groups, cell contents and lattices.
 
     Networks that are finished are kept: the same command goes on from there after it has been stopped.
@@ -124,7 +143,7 @@ def cmd_train_cells(*, data: Path, val: Path, templates: Path | None, output: Pa
 
         with reporting(display):
             card = train_cells(data, val, output, templates, seed)
-    _tell(card, output)
+    _tell(card, output, output_format)
 
 
 @cmd_train.command('templates')
@@ -137,6 +156,7 @@ def cmd_train_cells(*, data: Path, val: Path, templates: Path | None, output: Pa
 )
 @click.option('--source', metavar='TEXT', help='Where the crystals come from and their licence, for the card.')
 @_OUTPUT
+@_FORMAT
 @params.PROFILE
 @click.pass_context
 def cmd_train_templates(
@@ -147,6 +167,7 @@ def cmd_train_templates(
     extend: str | None,
     source: str | None,
     output: Path,
+    output_format: str,
     profile: str | None,
 ) -> None:
     """Collect the prototypes of known crystals.
@@ -174,7 +195,7 @@ def cmd_train_templates(
         with StageProgress(stages) as display, reporting(display):
             stated = {} if source is None else {'source': source}
             card = train_templates(crystals, origin | stated | extended, output, base)
-    _tell(card, output)
+    _tell(card, output, output_format)
 
 
 def _read_base(extend: str | None) -> tuple[PrototypeLibrary | None, dict[str, Any]]:
@@ -254,11 +275,15 @@ def _learning(on_stop: str) -> Iterator[None]:
         raise Interrupted(f'The training is not finished; {on_stop}.') from exception
 
 
-def _tell(card: Mapping[str, Any], output: Path) -> None:
+def _tell(card: Mapping[str, Any], output: Path, output_format: str) -> None:
     """Print the card without the epochs one by one, and where it was written."""
-    from aiida_alphacrystal.report.tables import print_json
+    from aiida_alphacrystal.report.tables import print_facts, print_json
 
     click.echo(f'Wrote the weights and their card to {output}.', err=True)
     if 'history' in card:
         click.echo(f'  aiida-alphacrystal plot training {shlex.quote(str(output))} -o training.png', err=True)
-    print_json({name: value for name, value in card.items() if name != 'history'})
+    shown = {name: value for name, value in card.items() if name != 'history'}
+    if output_format == 'json':
+        print_json(shown)
+    else:
+        print_facts({name: value for name, value in shown.items() if isinstance(value, str | int | float)})

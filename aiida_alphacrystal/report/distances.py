@@ -33,6 +33,9 @@ __all__ = (
 #: Endings of the files that distances are written to.
 EXPORT_FORMATS = ('.csv', '.npz')
 
+#: Columns of a terminal for the names of the atoms with the frame, and for one atom.
+_NAME_WIDTH, _COLUMN_WIDTH = 8, 8
+
 
 @dataclasses.dataclass(frozen=True)
 class RealisedDistances:
@@ -134,23 +137,28 @@ def distances_facts(node: DistancesData) -> dict[str, Any]:
 
 
 def print_distances(node: DistancesData) -> None:
-    """Print the expected distances as a table.
+    """Print the expected distances as a table, in several parts where it would be too wide.
 
     :param node: the distances.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from aiida_alphacrystal.report.tables import wide_console
+
     names = atom_names(node.species)
-    table = Table(title=f'{node.get_description()}: expected values (Å)', title_justify='left', header_style='bold')
-    table.add_column('')
-    for name in names:
-        table.add_column(name, justify='right', no_wrap=True)
-    for name, row in zip(names, node.distances, strict=True):
-        table.add_row(name, *(f'{value:.2f}' for value in row))
-    console = Console(highlight=False)
-    width = 8 * (len(names) + 2)
-    (console if console.is_terminal else Console(highlight=False, width=max(width, 80))).print(table)
+    console = wide_console()
+    room = max(1, (console.width - _NAME_WIDTH) // _COLUMN_WIDTH)
+    blocks = -(-len(names) // room)
+    title: str | None = f'{node.get_description()}: expected values (Å)'
+    for columns in np.array_split(np.arange(len(names)), blocks):
+        table = Table(title=title, title_justify='left', header_style='bold')
+        table.add_column('', no_wrap=True)
+        for column in columns:
+            table.add_column(names[column], justify='right', no_wrap=True)
+        for name, row in zip(names, node.distances, strict=True):
+            table.add_row(name, *(f'{row[column]:.2f}' for column in columns))
+        console.print(table)
+        title = None
 
 
 def export_distances(node: DistancesData, path: Path) -> None:

@@ -92,15 +92,13 @@ def print_refinement(report: RefinementReport, option: str = '') -> None:
     console = wide_console()
     title = f'{report.formula}: {_count(len(report.refined), "structure")} by DFT energy, the best first'
     table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
-    table.add_column('rank', justify='right')
-    table.add_column('was', justify='right')
-    table.add_column('space group', no_wrap=True)
-    table.add_column('atoms', justify='right')
-    table.add_column('DFT energy\n(eV/atom)', justify='right')
-    table.add_column('above best\n(meV/atom)', justify='right')
-    table.add_column('predicted\n(meV/atom)', justify='right')
-    table.add_column('volume\n(Å³/atom)', justify='right')
-    table.add_column('node', justify='right')
+    for name in ('rank', 'was'):
+        table.add_column(name, justify='right', no_wrap=True)
+    table.add_column('space group')
+    for name in ('atoms', 'DFT energy\n(eV/atom)', 'above best\n(meV/atom)', 'predicted\n(meV/atom)'):
+        table.add_column(name, justify='right', no_wrap=True)
+    for name in ('volume\n(Å³/atom)', 'node'):
+        table.add_column(name, justify='right', no_wrap=True)
     for row in report.refined:
         table.add_row(
             str(row.rank),
@@ -192,12 +190,12 @@ def print_found(found: Sequence[FoundPrediction], shown: int | None = None, opti
         return
     table = Table(title=_count(len(found), 'prediction'), title_justify='left', title_style='bold', header_style='bold')
     table.add_column('formula', no_wrap=True)
-    table.add_column('space group', no_wrap=True)
-    table.add_column('atoms', justify='right')
-    table.add_column('formation energy\n(eV/atom)', justify='right')
-    table.add_column('source')
-    table.add_column('potential', no_wrap=True)
-    table.add_column('made', no_wrap=True)
+    table.add_column('space group', min_width=8)
+    table.add_column('atoms', justify='right', no_wrap=True)
+    table.add_column('formation energy\n(eV/atom)', justify='right', min_width=9)
+    table.add_column('source', no_wrap=True)
+    table.add_column('potential', overflow='fold', min_width=10)
+    table.add_column('made', min_width=10)
     table.add_column('node', justify='right', no_wrap=True)
     for row in found[:shown]:
         table.add_row(

@@ -54,7 +54,7 @@ def test_wrong_input_is_one_sentence(cli, arguments, message):
 
 
 def test_scores(cli, crystals_file):
-    completed = cli('models', 'evaluate', 'cells', '--data', crystals_file, '--limit', 6, '--json')
+    completed = cli('models', 'evaluate', 'cells', '--data', crystals_file, '--limit', 6, '--format', 'json')
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == '1/1 Predicting cells\n'
     scores = json.loads(completed.stdout)

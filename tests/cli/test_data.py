@@ -94,6 +94,14 @@ def test_distances_of_something_else(verdi, distances):
     assert 'is a CalcFunctionNode' in verdi('distances', 'show', distances.creator.pk, status=1)
 
 
+@pytest.mark.parametrize(('environment', 'coloured'), [({}, True), ({'NO_COLOR': '1'}, False)])
+def test_no_color_is_honoured(distances, tmp_path, environment, coloured):
+    words = ['distances', 'export', str(distances.pk), str(tmp_path / 'd.csv')]
+    result = CliRunner().invoke(cmd_data, words, env={'NO_COLOR': None, **environment}, color=True)
+    assert result.exit_code == 0
+    assert ('\x1b[' in result.output) is coloured
+
+
 def test_install_and_list_models(verdi):
     assert 'has been made' in verdi('models', 'install', '--family', 'shipped')
     assert 'is there already' in verdi('models', 'install', '--family', 'shipped')

@@ -51,7 +51,8 @@ def evaluate(cli, *arguments):
 
 def test_templates_alone(cli, few, tmp_path):
     output = tmp_path / 'run'
-    printed = evaluate(cli, few, '--no-relax', '--sources', 'templates', '--jobs', 1, '--json', '--output', output)
+    options = ('--no-relax', '--sources', 'templates', '--jobs', 1, '--format', 'json', '--output', output)
+    printed = evaluate(cli, few, *options)
     summary = json.loads(printed)
     assert set(summary) >= KEYS
     assert summary['n'] == 6

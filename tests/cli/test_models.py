@@ -62,7 +62,8 @@ def test_own_templates_and_several_processes(cli, data, tmp_path):
 def test_choice_of_crystals(cli, data):
     small = json.loads(evaluate(cli, '--data', data, '--max-atoms', 2, '--jobs', 1, '--json'))
     assert small['le20']['n'] == 2
-    drawn = json.loads(evaluate(cli, '--data', data, '--limit', 1, '--seed', 4, '--jobs', 1, '--json'))
+    options = ('--limit', 1, '--seed', 4, '--jobs', 1, '--format', 'json')
+    drawn = json.loads(evaluate(cli, '--data', data, *options))
     assert drawn['le20']['n'] == 1
 
 

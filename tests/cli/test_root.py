@@ -40,6 +40,28 @@ def test_every_option_is_explained(path):
         assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
 
 
+#: Commands that print no result, but write files.
+WITHOUT_RESULT = {('plot', name) for name in ('distances', 'energies', 'structure', 'training')}
+
+
+def command_of(path):
+    command = cmd_root
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize('path', [path for path in COMMANDS if not isinstance(command_of(path), click.Group)])
+def test_every_result_can_be_had_as_json(path):
+    choices = [
+        parameter.type.choices
+        for parameter in command_of(path).params
+        if '--format' in parameter.opts and isinstance(parameter.type, click.Choice)
+    ]
+    assert (path in WITHOUT_RESULT) is (choices == [])
+    assert all('json' in names for names in choices)
+
+
 def test_help_lists_the_commands(cli):
     stdout = cli('--help').stdout
     for name in ('predict', 'show', 'train', 'potential', 'compare', 'evaluate'):
@@ -59,14 +81,16 @@ def test_a_group_alone_prints_its_help(cli, path):
     assert completed.stdout == cli(*path, '--help').stdout
 
 
-def test_help_imports_nothing_heavy(cli):
+@pytest.mark.parametrize('path', COMMANDS, ids=lambda path: ' '.join(path) or 'root')
+def test_help_imports_nothing_heavy(cli, path):
     script = (
         'import sys\n'
         'from aiida_alphacrystal.cli import main\n'
         'try:\n'
-        '    main(["predict", "--help"])\n'
+        f'    main({[*path, "--help"]})\n'
         'finally:\n'
-        '    heavy = {"aiida", "torch", "matgl", "chgnet", "pymatgen", "numpy", "ase", "rich"} & set(sys.modules)\n'
+        '    heavy = {"aiida", "torch", "matgl", "chgnet", "pymatgen", "numpy", "ase", "rich", "matplotlib"}\n'
+        '    heavy &= set(sys.modules)\n'
         '    assert not heavy, heavy\n'
     )
     completed = cli(script=script)

@@ -32,6 +32,14 @@ def test_again_changes_nothing(made, used_cli):
     assert completed.stdout.startswith('There is already the code alphacrystal@localhost')
 
 
+def test_json(made, used_cli):
+    completed = used_cli('setup', 'code', '--format', 'json')
+    assert completed.returncode == 0, completed.stderr
+    values = json.loads(completed.stdout)
+    assert (values['code'], values['new'], values['executable']) == ('alphacrystal@localhost', False, str(PROGRAM))
+    assert set(values) == {'code', 'pk', 'uuid', 'new', 'executable', 'version'}
+
+
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,6 +161,46 @@ def test_distances(cli, tmp_path):
     assert 'validation crystals</text>' in (tmp_path / 'curves.svg').read_text(encoding='utf-8')
     assert 'epoch 1 of 2' in completed.stderr
     assert (tmp_path / 'weights' / 'distances.safetensors').exists()
+
+
+def test_most_important_of_a_card(cli, tmp_path):
+    data = write_crystals(tmp_path / 'known.jsonl')
+    completed = cli('train', 'templates', '--data', data, '--output', tmp_path / 'weights', '--format', 'table')
+    assert completed.returncode == 0, completed.stderr
+    facts = dict(line.split(maxsplit=1) for line in completed.stdout.splitlines())
+    assert facts['members'] == '3'
+    assert facts['what'] == 'prototype library for the template source'
+    assert 'data' not in facts
+
+
+def test_ctrl_c(cli, tmp_path):
+    """Stopping leaves one sentence and what is needed to go on; the same command does."""
+    data = write_crystals(tmp_path / 'known.jsonl')
+    words = ['train', 'distances', '--data', data, '--epochs', 60, '--output', tmp_path / 'weights']
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=cli.environment,
+        cwd=tmp_path,
+    )
+    said = ''
+    while not said.startswith('epoch 3 '):
+        said = process.stderr.readline()
+        assert said, 'ended before the third epoch'
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stdout) == (130, '')
+    assert stderr.splitlines()[-1] == (
+        'Stopped: The training is not finished; the same command goes on after the last full epoch.'
+    )
+    assert not (tmp_path / 'weights' / 'distances.safetensors').exists()
+    again = cli(*words)
+    assert again.returncode == 0, again.stderr
+    assert 'epoch 1 of 60' not in again.stderr
+    epochs = json.loads((tmp_path / 'weights' / 'distances.json').read_text())['history']['epoch']
+    assert epochs == list(range(1, len(epochs) + 1))
 
 
 def test_group_without_a_profile(cli, tmp_path):

@@ -59,7 +59,7 @@ _RANK = click.option(
 )
 
 
-@click.group('plot', cls=HelpfulGroup)
+@click.group('plot', cls=HelpfulGroup, short_help='Draw a prediction or a training.')
 def cmd_plot() -> None:
     """Draw distances, energies, structures and trainings as pictures.
 
@@ -67,7 +67,7 @@ def cmd_plot() -> None:
     """
 
 
-@cmd_plot.command('distances')
+@cmd_plot.command('distances', short_help='Predicted distances beside those of a structure.')
 @click.argument('identifier', metavar='PK|UUID')
 @_RANK
 @_OUTPUT
@@ -133,7 +133,7 @@ def _size(row: dict[str, Any]) -> int:
     return int(row['number_of_atoms'])
 
 
-@cmd_plot.command('energies')
+@cmd_plot.command('energies', short_help='All candidates before and after relaxation.')
 @click.argument('identifier', metavar='PK|UUID')
 @_OUTPUT
 @params.PROFILE
@@ -160,7 +160,7 @@ def cmd_plot_energies(ctx: click.Context, *, identifier: str, output: Path, prof
     _write(draw, output)
 
 
-@cmd_plot.command('structure')
+@cmd_plot.command('structure', short_help='The conventional cell of a structure.')
 @click.argument('identifier', metavar='PK|UUID|FILE.cif', shell_complete=params.files)
 @_RANK
 @_OUTPUT
@@ -222,7 +222,7 @@ def _refuse_rank(rank: int | None) -> None:
         raise BadInput('--rank chooses a structure of a prediction: leave it out with a structure.')
 
 
-@cmd_plot.command('training')
+@cmd_plot.command('training', short_help='Losses and errors by epoch.')
 @click.argument('identifier', metavar='DIR|FILE|PK|UUID', shell_complete=params.files)
 @_OUTPUT
 @params.PROFILE

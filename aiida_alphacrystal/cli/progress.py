@@ -52,7 +52,7 @@ class StageProgress:
     Use as a context manager, and call it with the name of a stage, the parts done and all parts.
 
     :param stages: name of each stage to what it does; a name outside is shown on a terminal only. An empty dictionary
-        shows every name as it comes.
+        shows every name as it comes, on a terminal in one bar for all, whose parts go on from name to name.
     """
 
     def __init__(self, stages: dict[str, str] | None = None) -> None:
@@ -90,15 +90,18 @@ class StageProgress:
                 self._told.add(stage)
                 self._console.print(self._describe(stage), markup=False, soft_wrap=True)
             return
-        if stage not in self._tasks:
+        bar = stage if self._stages else ''
+        if bar not in self._tasks:
             self._finish_open()
-            self._tasks[stage] = self._bars.add_task(self._describe(stage), total=total or None, parts='', last=0.0)
-        task = self._bars.tasks[self._tasks[stage]]
+            facts = {'parts': '', 'first': done, 'last': 0.0}
+            self._tasks[bar] = self._bars.add_task('', completed=done, total=total or None, **facts)
+        task = self._bars.tasks[self._tasks[bar]]
         known = max(task.total or 0, total)
         completed = known if done >= total else done
         last = task.elapsed if completed != task.completed else task.fields['last']
         parts = PARTS.get(stage, '') if known > 1 else ''
-        self._bars.update(task.id, completed=completed, total=known or None, parts=parts, last=last)
+        text = self._describe(stage)
+        self._bars.update(task.id, description=text, completed=completed, total=known or None, parts=parts, last=last)
 
     def _describe(self, stage: str) -> str:
         if stage not in self._stages:
@@ -162,10 +165,11 @@ def _times(task: Task, wide: bool) -> str:
     :param wide: whether there is room for both.
     """
     elapsed = task.elapsed or 0.0
-    if task.finished or not task.completed or not task.total:
+    done = task.completed - task.fields['first']  # what there was at the beginning took no time here
+    if task.finished or done <= 0 or not task.total:
         return _clock(task.finished_time or elapsed)
     at_last = task.fields['last'] or 0.0  # between two parts the time that is left falls second by second
-    left = max(0.0, at_last * (task.total - task.completed) / task.completed - (elapsed - at_last))
+    left = max(0.0, at_last * (task.total - task.completed) / done - (elapsed - at_last))
     return f'{_clock(elapsed)}, {_clock(left)} left' if wide else f'{_clock(left)} left'
 
 

@@ -36,8 +36,15 @@ __all__ = ('cmd_root', 'main')
 PROGRAM = 'aiida-alphacrystal'
 
 
+#: How a shell learns to complete words; the same line as that of ``verdi``.
+_COMPLETION = f'eval "$(_AIIDA_ALPHACRYSTAL_COMPLETE=bash_source {PROGRAM})"'
+
+
 @click.group(
-    PROGRAM, cls=HelpfulGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100}
+    PROGRAM,
+    cls=HelpfulGroup,
+    context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100},
+    epilog=f'\b\nTo complete words in bash (or zsh_source, fish_source):\n  {_COMPLETION}',
 )
 @click.option('--debug', is_flag=True, help='Show tracebacks and what the libraries log.')
 @click.version_option(__version__, '--version', message=f'{PROGRAM} %(version)s')

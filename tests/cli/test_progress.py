@@ -89,6 +89,26 @@ def test_counts_and_time_left(terminal):
     assert line.endswith('30/30 candidates 1:00:00')
 
 
+def test_what_was_there_at_the_beginning_took_no_time(terminal):
+    progress = terminal(100, {'evaluate': 'Predicting'})
+    clock = Clock(progress)
+    progress('evaluate', 80, 100)
+    clock.now = 10.0
+    progress('evaluate', 90, 100)
+    assert lines_of(progress)[0].endswith('90/100 crystals 0:00:10, 0:00:10 left')
+
+
+def test_names_as_they_come_share_one_bar(terminal):
+    progress = terminal(100, {})
+    clock = Clock(progress)
+    for epoch in range(1, 41):
+        progress(f'epoch {epoch} of 50', epoch, 50)
+        clock.now += 1
+    (line,) = lines_of(progress)
+    assert 'epoch 40 of 50' in line
+    assert line.split()[-4:] == ['40/50', '0:00:40,', '0:00:09', 'left']
+
+
 @pytest.mark.parametrize('stage', ['reconstruct', 'screen', 'evaluate', 'classes_1', 'likeness'])
 def test_every_long_stage_names_its_parts(terminal, stage):
     progress = terminal(100, {stage: 'Working'})

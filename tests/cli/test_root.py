@@ -68,6 +68,10 @@ def test_help_lists_the_commands(cli):
         assert f'\n  {name} ' in stdout
 
 
+def test_help_tells_how_words_are_completed(cli):
+    assert '\n    eval "$(_AIIDA_ALPHACRYSTAL_COMPLETE=bash_source aiida-alphacrystal)"\n' in cli('--help').stdout
+
+
 def test_help_of_predict_lists_the_options(cli):
     stdout = cli('predict', '-h').stdout
     for option in ('--top', '--protocol', '--potential', '--seed', '--daemon', '--format', '--output', '--profile'):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -119,3 +122,39 @@ def test_unknown_family(used_cli, salts, screened):
     completed = used_cli('screen', salts, *FAST, '--models', 'nobody')
     assert completed.returncode == 2
     assert "There is no family of weights 'nobody'" in completed.stderr
+
+
+STATES = """
+from aiida import load_profile, orm
+load_profile()
+predictions = orm.QueryBuilder().append(orm.Str, filters={'attributes.value': {'in': ['KCl', 'KBr']}}, tag='formula')
+predictions.append(orm.WorkChainNode, with_incoming='formula', project='id')
+open_ones = [node.pk for node in orm.QueryBuilder().append(orm.ProcessNode).all(flat=True) if not node.is_terminated]
+print(predictions.count(), open_ones)
+"""
+
+
+def test_ctrl_c(used_cli, screened, tmp_path):
+    """Stopping leaves a sentence and nothing that seems to run; the same command goes on."""
+    (tmp_path / 'bromides.txt').write_text('KCl\nKBr\n', encoding='utf-8')
+    words = ['screen', tmp_path / 'bromides.txt', '--protocol', 'fast']
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=used_cli.environment,
+        cwd=tmp_path,
+    )
+    assert process.stderr.readline() == '1/1 Predicting one formula after the other\n'
+    while used_cli(script=STATES).stdout.startswith('0 '):
+        assert process.poll() is None, 'ended before the first prediction'
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stdout) == (130, '')
+    assert stderr.startswith('Stopped: Work chain ')
+    assert stderr.endswith(' keeps what had finished; run the same command again to go on from there.\n')
+    assert used_cli(script=STATES).stdout.endswith(' []\n')
+    again = used_cli(*words, '--format', 'json')
+    assert again.returncode == 0, again.stderr
+    assert [row['formula'] for row in json.loads(again.stdout)['rows']] == ['KCl', 'KBr']

@@ -57,6 +57,8 @@ def test_directory_card_weights_and_curve_say_the_same(directory, name):
         },
         'mean RMSE of distances (Å)': {'validation crystals': (EPOCHS, (1.0, 0.75, 0.5))},
     }
+    validation = [line for axes in figure.axes for line in axes.lines if line.get_label() == 'validation crystals']
+    assert len({(line.get_color(), line.get_linestyle(), line.get_marker()) for line in validation}) == 1
     kept = [line for axes in figure.axes for line in axes.lines if line.get_label() == 'kept: epoch 2']
     assert [list(line.get_xdata()) for line in kept] == [[2, 2], [2, 2]]
 

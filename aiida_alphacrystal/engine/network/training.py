@@ -155,7 +155,7 @@ def train(
     :param output_dir: made if it is not there.
     :param settings: how to train.
     :param seed: fixes the first weights, the order of the crystals and the dropout.
-    :param progress: called after every step with the name of the epoch, its steps done and all its steps.
+    :param progress: called after every step with the name of the epoch, the steps done so far and those of all epochs.
     :param test: crystals that are only scored, for the card.
     :return: the card.
     :raises DatasetError: if a file of crystals cannot be read.
@@ -295,11 +295,11 @@ def _run_epoch(
     with torch.random.fork_rng():
         torch.manual_seed(int(np.random.SeedSequence((seed, run.epoch)).generate_state(1)[0]))
         run.network.train()
-        for number, (size, chosen) in enumerate(plan, start=1):
+        for size, chosen in plan:
             rate = _learning_rate(run.step / total_steps, settings)
             losses.append(_step(run, batches['train'][size], chosen, settings, rate))
             if progress is not None:
-                progress(stage, number, len(plan))
+                progress(stage, run.step, total_steps)
     run.epoch += 1
     val_loss, val_rmse = _validate(run, batches['val']) if 'val' in batches else (math.nan, math.nan)
     if 'val' not in batches or val_loss < run.best_loss:

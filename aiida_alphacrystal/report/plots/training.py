@@ -25,8 +25,10 @@ def draw_training(curves: TrainingCurves) -> Figure:
     """
     figure = new_figure(5 * len(curves.panels), 4.2)
     axes = figure.subplots(1, len(curves.panels), squeeze=False)[0]
+    styles: dict[str, int] = {}  # a line looks the same in all panels
     for where, (quantity, lines) in zip(axes, curves.panels.items(), strict=True):
-        for number, (name, (epochs, values)) in enumerate(lines.items()):
+        for name, (epochs, values) in lines.items():
+            number = styles.setdefault(name, len(styles))
             where.plot(
                 epochs,
                 values,

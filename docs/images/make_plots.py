@@ -1,0 +1,26 @@
+"""Predict a crystal and draw it as the how-to about plots does.
+
+In the root of the repository: ``verdi run docs/images/make_plots.py``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from aiida.engine import run_get_node
+from aiida.plugins import WorkflowFactory
+
+#: Pictures and what is asked for beside the prediction.
+PICTURES = {'distances': ('--rank', '3'), 'energies': (), 'structure': ('--rank', '1')}
+
+
+def main() -> None:
+    """Predict SrTiO3 with the protocol ``fast`` and draw the result."""
+    _, node = run_get_node(WorkflowFactory('alphacrystal.predict').get_builder_from_protocol('SrTiO3', protocol='fast'))
+    for kind, options in PICTURES.items():
+        words = ['plot', kind, str(node.pk), *options, '-o', f'docs/images/plot_{kind}.png']
+        subprocess.run([sys.executable, '-m', 'aiida_alphacrystal.cli', *words], check=True)  # noqa: S603
+
+
+main()

@@ -127,10 +127,11 @@ def test_unknown_family(used_cli, salts, screened):
 STATES = """
 from aiida import load_profile, orm
 load_profile()
-predictions = orm.QueryBuilder().append(orm.Str, filters={'attributes.value': {'in': ['KCl', 'KBr']}}, tag='formula')
+names = {{'attributes.value': {{'in': ['KCl', 'KBr']}}}}
+predictions = orm.QueryBuilder().append(orm.Str, filters=names, tag='formula')
 predictions.append(orm.WorkChainNode, with_incoming='formula', project='id')
-open_ones = [node.pk for node in orm.QueryBuilder().append(orm.ProcessNode).all(flat=True) if not node.is_terminated]
-print(predictions.count(), open_ones)
+later = orm.QueryBuilder().append(orm.ProcessNode, filters={{'id': {{'>=': {first}}}}}).all(flat=True)
+print(predictions.count(), [node.pk for node in later if not node.is_terminated])
 """
 
 
@@ -147,14 +148,15 @@ def test_ctrl_c(used_cli, screened, tmp_path):
         cwd=tmp_path,
     )
     assert process.stderr.readline() == '1/1 Predicting one formula after the other\n'
-    while used_cli(script=STATES).stdout.startswith('0 '):
+    while used_cli(script=STATES.format(first=0)).stdout.startswith('0 '):
         assert process.poll() is None, 'ended before the first prediction'
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate()
     assert (process.returncode, stdout) == (130, '')
     assert stderr.startswith('Stopped: Work chain ')
     assert stderr.endswith(' keeps what had finished; run the same command again to go on from there.\n')
-    assert used_cli(script=STATES).stdout.endswith(' []\n')
+    stopped = stderr.split()[3]
+    assert used_cli(script=STATES.format(first=stopped)).stdout.endswith(' []\n')
     again = used_cli(*words, '--format', 'json')
     assert again.returncode == 0, again.stderr
     assert [row['formula'] for row in json.loads(again.stdout)['rows']] == ['KCl', 'KBr']

@@ -34,6 +34,8 @@ class Criteria:
     :param any_rank: whether the space group may be that of any ranked structure.
     :param min_energy: lowest formation energy of the best structure, in eV/atom.
     :param max_energy: highest formation energy of the best structure, in eV/atom.
+    :param max_energy_above_hull: highest energy of the best structure above the convex hull of all that has been
+        predicted with the same potential, in eV/atom.
     :param since: not made before.
     :param until: not made after.
     :param group: label of a group that holds the prediction.
@@ -47,6 +49,7 @@ class Criteria:
     any_rank: bool = False
     min_energy: float | None = None
     max_energy: float | None = None
+    max_energy_above_hull: float | None = None
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     group: str | None = None
@@ -69,6 +72,7 @@ class FoundPrediction:
     :param volume_per_atom: in cubic angstrom.
     :param source: ``template``, ``descent``, ``genetic`` or ``free``.
     :param potential: name of what relaxed and ranked.
+    :param energy_above_hull: in eV/atom; None unless it was asked for.
     """
 
     pk: int
@@ -83,6 +87,7 @@ class FoundPrediction:
     volume_per_atom: float
     source: str
     potential: str
+    energy_above_hull: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -101,7 +106,23 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
     :raises FormulaError: if the formula or the chemical system cannot be read.
     """
     wanted = criteria or Criteria()
-    query = orm.QueryBuilder(limit=limit)
+    if wanted.max_energy_above_hull is None:
+        query = _predictions(wanted, _PROJECTED)
+        query.limit(limit)
+        return [FoundPrediction(*row) for row in query.iterall(batch_size=1000)]
+    rows = _predictions(wanted, (*_PROJECTED, _POTENTIAL)).all()
+    heights = _energies_above_hull([(row[3], row[8], row[-1]) for row in rows])
+    found = [FoundPrediction(*row[:-1], height) for row, height in zip(rows, heights, strict=True)]
+    return [one for one in found if (one.energy_above_hull or 0.0) <= wanted.max_energy_above_hull][:limit]
+
+
+def _predictions(wanted: Criteria, paths: Sequence[str]) -> orm.QueryBuilder:
+    """Return a query for the predictions that meet criteria, the newest first.
+
+    :param wanted: what is looked for; the energy above the hull is left out.
+    :param paths: attributes of the ranking that are returned beside ``id``, ``uuid`` and ``ctime``.
+    """
+    query = orm.QueryBuilder()
     processes: dict[str, Any] = {'process_type': PREDICTION}
     if times := [{key: value} for key, value in (('>=', wanted.since), ('<=', wanted.until)) if value is not None]:
         processes['and'] = [{'ctime': time} for time in times]
@@ -111,13 +132,32 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
         with_incoming='prediction',
         edge_filters={'type': LinkType.RETURN.value, 'label': 'ranking'},
         filters=_ranking_filters(wanted),
-        project=[f'attributes.{path}' for path in _PROJECTED],
+        project=[f'attributes.{path}' for path in paths],
         tag='ranking',
     )
     if wanted.group is not None:
         query.append(orm.Group, with_node='prediction', filters={'label': wanted.group})
     query.order_by({'prediction': [{'id': {'order': 'desc'}}]})
-    return [FoundPrediction(*row) for row in query.iterall(batch_size=1000)]
+    return query
+
+
+def _energies_above_hull(compounds: Sequence[tuple[str, float, str]]) -> list[float]:
+    """Return how far compounds are above the hull of all predictions with the same potential, in eV/atom.
+
+    :param compounds: formula, formation energy (eV/atom) and hash of the potential of each.
+    """
+    from aiida_alphacrystal.engine.hull import energies_above_hull
+
+    competing: dict[str, list[tuple[str, float]]] = {potential: [] for _, _, potential in compounds}
+    for *_, formula, energy, potential in _predictions(Criteria(), (*_COMPETING, _POTENTIAL)).iterall(batch_size=1000):
+        if potential in competing:
+            competing[potential].append((formula, energy))
+    heights: dict[tuple[str, float, str], float] = {}
+    for potential, others in competing.items():
+        own = [compound for compound in compounds if compound[2] == potential]
+        values = energies_above_hull([compound[:2] for compound in own], others)
+        heights |= dict(zip(own, values, strict=True))
+    return [heights[compound] for compound in compounds]
 
 
 #: Attributes of a ranking behind the fields of a found prediction, in their order.
@@ -132,6 +172,11 @@ _PROJECTED = (
     'best.source',
     'potential.name',
 )
+
+
+#: Attributes of a ranking that place it on a convex hull, and the one that tells which hull that is.
+_COMPETING = ('formula', 'best.formation_energy_per_atom')
+_POTENTIAL = 'potential.sha256'
 
 
 def _ranking_filters(wanted: Criteria) -> dict[str, Any]:

@@ -352,6 +352,8 @@ def measure_queries(number: int) -> dict[str, Any]:
         'space group': Criteria(spacegroup=225),
         'space group, any rank': Criteria(spacegroup=221, any_rank=True),
         'energy': Criteria(min_energy=-2.5, max_energy=-1.0),
+        'energy above hull, chemical system': Criteria(chemical_system='O-Sr-Ti', max_energy_above_hull=0.1),
+        'energy above hull, element': Criteria(elements=['Na'], max_energy_above_hull=0.1),
         'date': Criteria(since=now - datetime.timedelta(hours=1), until=now),
         'group': Criteria(group='copies'),
         'all at once': Criteria(

@@ -25,6 +25,12 @@ _SHOWN = 100
 @click.option('--any-rank', is_flag=True, help='With --space-group: that of any ranked structure.')
 @click.option('--min-energy', type=float, metavar='E', help='Lowest formation energy of the best structure, eV/atom.')
 @click.option('--max-energy', type=float, metavar='E', help='Highest formation energy of the best structure, eV/atom.')
+@click.option(
+    '--max-above-hull',
+    type=click.FloatRange(min=0),
+    metavar='E',
+    help='Highest energy above the convex hull of all that has been predicted with the same potential, eV/atom.',
+)
 @click.option('--since', metavar='DATE', help='Made on this day or later, such as 2026-05-31 or 2026-05-31T12:00.')
 @click.option('--until', metavar='DATE', help='Made on this day or earlier.')
 @click.option('--group', metavar='LABEL', help='In this group, such as that of a screening.')
@@ -48,6 +54,7 @@ def cmd_list(
     any_rank: bool,
     min_energy: float | None,
     max_energy: float | None,
+    max_above_hull: float | None,
     since: str | None,
     until: str | None,
     group: str | None,
@@ -82,6 +89,7 @@ def cmd_list(
                 any_rank=any_rank,
                 min_energy=min_energy,
                 max_energy=max_energy,
+                max_energy_above_hull=max_above_hull,
                 since=begin,
                 until=end,
                 group=group,

@@ -193,9 +193,13 @@ def print_found(found: Sequence[FoundPrediction], shown: int | None = None, opti
     table.add_column('space group', min_width=8)
     table.add_column('atoms', justify='right', no_wrap=True)
     table.add_column('formation energy\n(eV/atom)', justify='right', min_width=9)
+    above_hull = found[0].energy_above_hull is not None
+    if above_hull:  # in place of the date: there is no room for both
+        table.add_column('above hull\n(eV/atom)', justify='right', min_width=10)
     table.add_column('source', no_wrap=True)
     table.add_column('potential', overflow='fold', min_width=10)
-    table.add_column('made', min_width=10)
+    if not above_hull:
+        table.add_column('made', min_width=10)
     table.add_column('node', justify='right', no_wrap=True)
     for row in found[:shown]:
         table.add_row(
@@ -203,9 +207,10 @@ def print_found(found: Sequence[FoundPrediction], shown: int | None = None, opti
             f'{row.spacegroup_symbol} ({row.spacegroup})',
             str(row.number_of_atoms),
             number_text(row.formation_energy_per_atom, 3),
+            *([number_text(row.energy_above_hull, 3)] if above_hull else []),
             row.source,
             escape(row.potential),
-            f'{row.made.astimezone():%Y-%m-%d %H:%M}',
+            *([] if above_hull else [f'{row.made.astimezone():%Y-%m-%d %H:%M}']),
             str(row.pk),
         )
     console.print(table)

@@ -26,6 +26,8 @@ CONDITIONS = [
     (('--max-energy', -1), True),
     (('--max-energy', -9), False),
     (('--min-energy', -9, '--max-energy', 0), True),
+    (('--max-above-hull', 0.0), True),
+    (('--max-above-hull', 0.1, '-e', 'O'), False),
     (('--since', '2000-01-01', '--until', '2999-01-01T12:00'), True),
     (('--until', '2000-01-01'), False),
     (('--potential', 'chgnet'), True),
@@ -68,6 +70,14 @@ def test_table_and_csv(used_cli, prediction):
     assert str(prediction.result['pk']) in {row['pk'] for row in rows}
 
 
+def test_energy_above_hull(used_cli, prediction):
+    row = json.loads(used_cli('list', '--formula', 'NaCl', '--max-above-hull', 0, '--format', 'json').stdout)
+    assert {one['energy_above_hull'] for one in row['predictions']} == {0.0}
+    assert 'above hull' in used_cli('list', '--formula', 'NaCl', '--max-above-hull', 0).stdout
+    row = json.loads(used_cli('list', '--formula', 'NaCl', '--format', 'json').stdout)
+    assert {one['energy_above_hull'] for one in row['predictions']} == {None}
+
+
 def test_long_tables_are_cut(capsys):
     row = FoundPrediction(
         7, 'u', datetime.datetime.now(datetime.UTC), 'NaCl', 'Cl-Na', 2, 225, 'Fm-3m', -2.0, 23.0, 't', 'p'
@@ -95,6 +105,7 @@ def test_nothing_found(used_cli, prediction):
         (('--since', 'yesterday'), "'yesterday' is no date"),
         (('--group', 'nobody'), "There is no group 'nobody'"),
         (('--any-rank',), 'give --space-group as well'),
+        (('--max-above-hull', -1), '-1.0 is not in the range x>=0'),
         (('--space-group', 231), 'is not a whole number from 1 to 230'),
     ],
 )

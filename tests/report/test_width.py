@@ -154,6 +154,7 @@ PRINTERS = {
         longest(ScreeningReport, rows=(longest(ScreenedFormula),), finished=1, failed=0, group='alphacrystal/screen/x')
     ),
     'list': lambda: print_found([longest(FoundPrediction)] * 3),
+    'list above the hull': lambda: print_found([longest(FoundPrediction, energy_above_hull=12.345)]),
     'provenance': lambda: print_origins(origin(7)),
     'cells': lambda: print_cells(FORMULA, cells()),
     'scores of cells': lambda: print_cell_scores(scores_of_cells(), 'held-out-crystals.jsonl.gz'),

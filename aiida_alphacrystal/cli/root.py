@@ -25,6 +25,7 @@ from aiida_alphacrystal.cli.potential import cmd_potential
 from aiida_alphacrystal.cli.predict import cmd_predict
 from aiida_alphacrystal.cli.provenance import cmd_provenance
 from aiida_alphacrystal.cli.refine import cmd_refine
+from aiida_alphacrystal.cli.report import cmd_report
 from aiida_alphacrystal.cli.screen import cmd_screen
 from aiida_alphacrystal.cli.setup import cmd_setup
 from aiida_alphacrystal.cli.show import cmd_show
@@ -62,6 +63,7 @@ for _command in (
     cmd_screen,
     cmd_list,
     cmd_show,
+    cmd_report,
     cmd_provenance,
     cmd_plot,
     cmd_refine,

@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiida.orm import StructureData, WorkChainNode
+    from pymatgen.core import Structure
 
-__all__ = ('PredictedStructure', 'PredictionReport', 'read_prediction', 'to_cif', 'write_cifs')
+__all__ = (
+    'PredictedStructure',
+    'PredictionReport',
+    'read_prediction',
+    'structure_to_cif',
+    'to_cif',
+    'write_cifs',
+)
 
 
 class _Ranked(Protocol):
@@ -180,6 +188,14 @@ def to_cif(structure: StructureData) -> str:
 
     :param structure: the node.
     """
+    return structure_to_cif(structure.get_pymatgen_structure())
+
+
+def structure_to_cif(structure: Structure) -> str:
+    """Return a structure as a CIF file, its cell and coordinates as they are.
+
+    :param structure: the structure.
+    """
     from pymatgen.io.cif import CifWriter
 
-    return str(CifWriter(structure.get_pymatgen_structure(), significant_figures=8))
+    return str(CifWriter(structure, significant_figures=8))

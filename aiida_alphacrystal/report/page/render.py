@@ -28,6 +28,9 @@ MAX_BYTES = 3_000_000
 _DRAWN_BYTES = 1_100_000
 _ROW_BYTES = 1_000_000
 
+#: Structures of a refinement that can be downloaded.
+_REFINED = 20
+
 #: Formulas of a screening that a page lists at most.
 MAX_ROWS = 5_000
 
@@ -72,7 +75,8 @@ def _fitted(page: PredictionPage | ScreeningPage) -> tuple[dict[str, Any], dict[
     if page.kind == 'prediction':
         rows = list(_drawn_candidates(data['candidates']))
         without = sum(row['crystal'] is None for row in rows)
-        return {**data, 'candidates': rows}, {'crystals': without}
+        refinements = [_fitting_refinement(refinement) for refinement in data['refinements']]
+        return {**data, 'candidates': rows, 'refinements': refinements}, {'crystals': without}
     rows = list(_fitting_rows(data['rows']))
     shown = {place: crystal for place, crystal in _fitting_crystals(data['crystals']) if place < len(rows)}
     structures = sum(row['spacegroup'] is not None for row in rows)
@@ -87,6 +91,12 @@ def _drawn_candidates(candidates: tuple[dict[str, Any], ...]) -> Iterator[dict[s
     for row in candidates:
         total += _size({key: row[key] for key in empty})
         yield row if total <= _DRAWN_BYTES else {**row, **empty}
+
+
+def _fitting_refinement(refinement: dict[str, Any]) -> dict[str, Any]:
+    """Return a refinement in which only the first structures have their CIF."""
+    rows = [{**row, 'cif': row['cif'] if place < _REFINED else None} for place, row in enumerate(refinement['refined'])]
+    return {**refinement, 'refined': rows}
 
 
 def _fitting_rows(rows: tuple[dict[str, Any], ...]) -> Iterator[dict[str, Any]]:

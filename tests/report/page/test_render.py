@@ -187,7 +187,7 @@ def test_a_long_ranking_stays_small(page):
 def test_a_long_screening_stays_small(screening_page):
     row = {**screening_page.rows[1], 'prediction_uuid': 'u' * 36}
     rows = tuple({**row, 'formula': f'Na{number}Cl'} for number in range(10_000))
-    crystals = {place: screening_page.crystals[1] for place in [*range(200), 9_999]}
+    crystals = dict.fromkeys([*range(200), 9999], screening_page.crystals[1])
     text = render_page(dataclasses.replace(screening_page, rows=rows, crystals=crystals))
     assert len(text.encode()) < MAX_BYTES
     reader = Reader(text)

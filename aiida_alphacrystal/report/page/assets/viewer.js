@@ -62,6 +62,14 @@ function point([x, y, z]) {
   return { x, y, z };
 }
 
+/** @returns {boolean} whether the browser draws in three dimensions. */
+function hasWebGL() {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('webgl2') || canvas.getContext('webgl');
+  context?.getExtension('WEBGL_lose_context')?.loseContext();
+  return Boolean(context);
+}
+
 class CrystalViewer {
   /**
    * @param {HTMLElement} place what the viewer fills.
@@ -73,8 +81,8 @@ class CrystalViewer {
     this.choice = { cell: 'conventional', look: 'sticks', repeat: 1 };
     this.spinning = false;
     this.crystal = null;
+    if (!hasWebGL()) throw new Error('no WebGL');
     this.view = window.$3Dmol.createViewer(place, { backgroundAlpha: 0, antialias: true, orthographic: true, disableFog: true });
-    if (!this.view) throw new Error('no WebGL');
     this.listen();
   }
 

@@ -21,10 +21,16 @@ from selenium.webdriver.chrome.service import Service
 from aiida_alphacrystal.report.page.collect import collect_prediction
 from aiida_alphacrystal.report.page.render import render_page
 
-WIDTH, HEIGHT = 1240, 1700
+WIDTH, HEIGHT = 1280, 2130
 
 #: Without a window, without a graphics card, as root as well.
-ARGUMENTS = ('--headless=new', '--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader')
+ARGUMENTS = (
+    '--headless=new',
+    '--no-sandbox',
+    '--hide-scrollbars',
+    '--use-angle=swiftshader',
+    '--enable-unsafe-swiftshader',
+)
 
 
 def main() -> None:
@@ -62,8 +68,7 @@ def take_picture(driver: webdriver.Chrome, page: Path, scheme: str, target: Path
     driver.get(page.as_uri())
     time.sleep(3)  # until the crystal has been drawn
     shot = driver.execute_cdp_cmd('Page.captureScreenshot', {'format': 'png'})
-    picture = Image.open(io.BytesIO(base64.b64decode(shot['data']))).convert('RGB')
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, optimize=True)
+    Image.open(io.BytesIO(base64.b64decode(shot['data']))).convert('RGB').save(target, optimize=True)
     print(f'Wrote {target}')
 
 

@@ -150,14 +150,14 @@ def _refinements(node: orm.WorkChainNode) -> Iterable[dict[str, Any]]:
     """Return the finished refinements of the structures of a prediction, the latest first."""
     from aiida import orm
 
-    from aiida_alphacrystal.cli.nodes import REFINEMENT
+    from aiida_alphacrystal.workchains import RefineWorkChain
 
     query = orm.QueryBuilder().append(orm.Dict, filters={'uuid': node.outputs.ranking.uuid}, tag='ranking')
     query.append(
-        orm.WorkChainNode,
+        RefineWorkChain,
         with_incoming='ranking',
         edge_filters={'label': 'ranking'},
-        filters={'process_type': REFINEMENT, 'attributes.exit_status': 0},
+        filters={'attributes.exit_status': 0},
         tag='refinement',
     )
     query.order_by({'refinement': [{'id': {'order': 'desc'}}]})

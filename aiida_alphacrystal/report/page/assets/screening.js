@@ -8,8 +8,8 @@ const SCREENING_COLUMNS = [
   { key: 'probability', title: 'Prior', number: true, cell: (row) => [percentText(row.probability)] },
   { key: 'volume_per_atom', title: 'Volume', unit: '\u00c5\u00b3/atom', number: true, optional: true, cell: (row) => [numberText(row.volume_per_atom, 2)] },
   { key: 'source', title: 'Source', optional: true, cell: (row) => [row.source ?? DASH] },
-  { key: 'structures', title: 'Ranked', number: true, optional: true, cell: (row) => [row.structures] },
-  { key: 'prediction', title: 'Node', number: true, optional: true, cell: (row) => [row.prediction ?? DASH] },
+  { key: 'structures', title: 'Ranked', number: true, spare: true, cell: (row) => [row.structures] },
+  { key: 'prediction', title: 'Node', number: true, spare: true, cell: (row) => [row.prediction ?? DASH] },
 ];
 
 /** @returns {number} the order of two values, what is missing last in both directions. */
@@ -48,7 +48,7 @@ class ScreeningView {
   }
 
   classes(column) {
-    return [column.number ? 'right' : '', column.optional ? 'optional' : ''].join(' ').trim() || null;
+    return [column.number ? 'right' : '', column.optional ? 'optional' : '', column.spare ? 'spare' : ''].filter(Boolean).join(' ') || null;
   }
 
   buildRow(row) {

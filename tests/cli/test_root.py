@@ -41,7 +41,7 @@ def test_every_option_is_explained(path):
 
 
 #: Commands that print no result, but write files.
-WITHOUT_RESULT = {('plot', name) for name in ('distances', 'energies', 'structure', 'training')}
+WITHOUT_RESULT = {('report',), *(('plot', name) for name in ('distances', 'energies', 'structure', 'training'))}
 
 
 def command_of(path):

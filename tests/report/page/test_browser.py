@@ -413,7 +413,7 @@ def test_a_real_prediction(browser, prediction):
     assert len(browser.all('#ranking tbody tr')) == len(page.candidates)
     node = prediction.outputs.structures.rank_02
     browser.click('#ranking tbody tr:nth-child(2)')
-    assert node.uuid in browser.text('.provenance')
+    assert node.uuid in browser.text('#provenance')
     read = Structure.from_file(browser.download('#download-cif'))
     assert np.allclose(read.distance_matrix, node.get_pymatgen_structure().distance_matrix, atol=1e-5)
 

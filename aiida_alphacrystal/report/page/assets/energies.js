@@ -2,6 +2,7 @@
 
 const FLOOR = 1; // meV/atom; what is nearer to the lowest energy lies on this line
 const MEV = 1000;
+const LABEL_ROOM = 20; // pixels from one rank below the plot to the next
 
 class EnergyPlot {
   /**
@@ -57,7 +58,8 @@ class EnergyPlot {
     const guide = draw('line', { class: 'guide', y1: area.top, y2: area.bottom, visibility: 'hidden' });
     svg.append(guide);
     const size = Math.min(5, Math.max(2, step / 3));
-    this.rows.forEach((row, place) => svg.append(...this.candidate(row, x(place), y, size, area, step)));
+    const labelled = this.labelled(x);
+    this.rows.forEach((row, place) => svg.append(...this.candidate(row, x(place), y, size, area, step, labelled.has(row))));
     lookAlong(svg, this.rows.map((_, place) => x(place)), (place) => {
       fill(guide, { x1: x(place), x2: x(place), visibility: 'visible' }, []);
       this.tell(this.rows[place]);
@@ -79,7 +81,16 @@ class EnergyPlot {
     return marks;
   }
 
-  candidate(row, x, y, size, area, step) {
+  /** @returns {Set<Object>} the rows whose rank is written below them: the chosen one, and others that leave it room. */
+  labelled(x) {
+    const ranked = this.rows.map((row, place) => [row, x(place)]).filter(([row]) => row.rank !== null);
+    ranked.sort(([one], [other]) => (other.rank === this.rank) - (one.rank === this.rank) || one.rank - other.rank);
+    const places = [];
+    const kept = ranked.filter(([, place]) => places.every((taken) => Math.abs(taken - place) > LABEL_ROOM) && places.push(place));
+    return new Set(kept.map(([row]) => row));
+  }
+
+  candidate(row, x, y, size, area, step, labelled) {
     const at = (energy) => `translate(${x.toFixed(1)} ${y(energy).toFixed(1)})`;
     const marks = [];
     if (row.rank === this.rank) {
@@ -91,8 +102,7 @@ class EnergyPlot {
     }
     marks.push(sourceMark(row.source, size, { transform: at(row.after) }));
     if (row.rank !== null) {
-      const label = axisText(x, area.bottom + 22, String(row.rank), { class: 'rank-label' });
-      marks.push(label);
+      if (labelled) marks.push(axisText(x, area.bottom + 22, String(row.rank), { class: 'rank-label' }));
       for (const mark of marks) mark.addEventListener('click', () => this.onRank(row.rank));
     }
     return marks;

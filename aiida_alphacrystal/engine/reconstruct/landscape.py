@@ -218,7 +218,7 @@ class Landscape:
 
         :param shape: of the result but for its last axis.
         :param generator: draws on the CPU, so that all devices see the same numbers.
-        :return: shape (*shape, freedom + 1).
+        :return: shape ``(*shape, freedom + 1)``.
         """
         genes = torch.rand((*shape, self.freedom + 1), generator=generator)
         genes[..., -1] -= 0.5

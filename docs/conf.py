@@ -1,8 +1,8 @@
 """How Sphinx builds the documentation: ``sphinx-build -W --keep-going -b html docs docs/_build``.
 
-The build touches neither the network nor the AiiDA profiles of whoever builds: AiiDA gets a directory and a profile that
-are gone afterwards. ``ALPHACRYSTAL_DOCS_ONLINE=1`` links to the documentation of the libraries, which asks their sites for
-their indices.
+The build touches neither the network nor the AiiDA profiles of whoever builds: AiiDA gets a directory and a profile
+that are gone afterwards. ``ALPHACRYSTAL_DOCS_ONLINE=1`` links to the documentation of the libraries, for which their
+sites are asked for their indices.
 """
 
 from __future__ import annotations

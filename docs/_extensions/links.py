@@ -17,8 +17,33 @@ _PAGES = {'benchmarks/README.md': 'benchmarks.md', 'README.md': 'index.md'}
 
 #: Packages whose documentation is elsewhere; what cannot be linked to there is no mistake.
 _ELSEWHERE = frozenset(
-    'abc aiida ase chgnet click collections concurrent datetime docutils enum logging matgl matplotlib np npt numpy orm '
-    'pathlib plumpy pymatgen rich scipy torch types typing'.split()
+    (
+        'abc',
+        'aiida',
+        'ase',
+        'chgnet',
+        'click',
+        'collections',
+        'concurrent',
+        'datetime',
+        'docutils',
+        'enum',
+        'logging',
+        'matgl',
+        'matplotlib',
+        'np',
+        'npt',
+        'numpy',
+        'orm',
+        'pathlib',
+        'plumpy',
+        'pymatgen',
+        'rich',
+        'scipy',
+        'torch',
+        'types',
+        'typing',
+    )
 )
 
 
@@ -47,7 +72,7 @@ def find_by_name(
     if node.get('refdomain') != 'py':
         return None
     target = str(node.get('reftarget', ''))
-    if not target or target.split('.')[0] in _ELSEWHERE:
+    if not target or target.split('.', maxsplit=1)[0] in _ELSEWHERE:
         return contnode
     objects: dict[str, Any] = env.domains['py'].objects
     name = target.rsplit('.', maxsplit=1)[-1]

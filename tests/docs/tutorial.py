@@ -181,9 +181,9 @@ def main() -> None:
     pieces, end = [], 0
     with tempfile.TemporaryDirectory(prefix='alphacrystal-tutorial-') as directory:
         for step in read_steps(page):
-            print(step.commands, end='', flush=True)
+            sys.stdout.write(step.commands)
             printed = run(step.commands, Path(directory))
-            print(printed, flush=True)
+            sys.stdout.write(printed)
             if step.output is not None:
                 pieces += [page[end : step.span[0]], printed]
                 end = step.span[1]

@@ -1,0 +1,58 @@
+"""The Python in the how-tos does what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiida import orm
+from pymatgen.core import Lattice, Structure
+
+from aiida_alphacrystal.engine.datasets import read_crystals
+
+HOWTOS = Path(__file__).parents[2] / 'docs' / 'howto'
+
+
+@pytest.fixture
+def silicon_carbide(aiida_profile):
+    lattice = Lattice([[0, 2.18, 2.18], [2.18, 0, 2.18], [2.18, 2.18, 0]])
+    return orm.StructureData(pymatgen_structure=Structure(lattice, ['Si', 'C'], [[0, 0, 0], [0.25, 0.25, 0.25]]))
+
+
+def python_of(page: str) -> str:
+    """Return the first block of Python of a how-to."""
+    return re.search(r'^```python\n(.*?)^```', (HOWTOS / page).read_text(encoding='utf-8'), re.M | re.S)[1]
+
+
+def test_a_refiner_of_your_own(silicon_carbide):
+    names: dict = {}
+    exec(python_of('refiner.md'), names)
+    refiner = names['MyRefiner']('mycode.relax')
+    results = orm.Dict({'total_energy': -12.5, 'largest_force': 0.01})
+    nodes = refiner.collect(SimpleNamespace(outputs=SimpleNamespace(relaxed=silicon_carbide, results=results)))
+    refined = refiner.read(nodes, silicon_carbide)
+    assert (refined.energy, refined.max_force) == (-12.5, 0.01)
+    assert refined.structure == silicon_carbide.get_pymatgen_structure()
+    with pytest.raises(names['RefinerError'], match='left no energy'):
+        refiner.read({**nodes, 'results': orm.Dict({})}, silicon_carbide)
+
+
+def test_cif_files_become_a_file_of_crystals(tmp_path, monkeypatch, silicon_carbide):
+    monkeypatch.chdir(tmp_path)
+    Path('cifs').mkdir()
+    structure = silicon_carbide.get_pymatgen_structure()
+    structure.to(filename='cifs/sic.cif')
+    exec(python_of('train.md'), {})
+    (crystal,) = read_crystals(Path('crystals.jsonl'))
+    assert (crystal.material_id, sorted(crystal.species)) == ('sic', ['C', 'Si'])
+
+
+def test_the_line_of_a_file_of_crystals_can_be_read(tmp_path):
+    line = re.search(r'^```json\n(.*?)^```', (HOWTOS / 'train.md').read_text(encoding='utf-8'), re.M | re.S)[1]
+    assert json.loads(line)['material_id'] == 'mine-1'
+    (tmp_path / 'one.jsonl').write_text(line)
+    (crystal,) = read_crystals(tmp_path / 'one.jsonl')
+    assert crystal.species == ('Na', 'Cl')

@@ -88,7 +88,8 @@ intersphinx_mapping = (
 
 html_theme = 'furo'
 html_title = f'aiida-alphacrystal {release}'
-html_static_path: list[str] = []
+html_static_path = ['_static']
+html_css_files = ['terminal.css']
 html_show_sphinx = False
 html_math_renderer = 'mathml'
 

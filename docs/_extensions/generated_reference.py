@@ -83,8 +83,9 @@ def exit_code_rows() -> list[list[str]]:
                 users.setdefault((code.status, label), []).append(name)
                 if '{' not in code.message:
                     meanings.setdefault(code.status, code.message)
+    everyone = len(list(_processes()))
     return [
-        [str(status), f'`{label}`', ', '.join(f'`{name}`' for name in names), meanings[status]]
+        [str(status), f'`{label}`', 'every process' if len(names) == everyone else ', '.join(names), meanings[status]]
         for (status, label), names in sorted(users.items())
     ]
 
@@ -94,8 +95,8 @@ def _processes() -> Iterator[tuple[str, Any]]:
     from aiida.plugins import CalculationFactory, WorkflowFactory
 
     for name in ('predict', 'predict.base', 'screen', 'refine'):
-        yield f'alphacrystal.{name}', WorkflowFactory(f'alphacrystal.{name}')
-    yield 'alphacrystal.predict (job)', CalculationFactory('alphacrystal.predict')
+        yield f'`{name}`', WorkflowFactory(f'alphacrystal.{name}')
+    yield 'the job `predict`', CalculationFactory('alphacrystal.predict')
 
 
 def _settings(cls: type, prefix: str = '') -> Iterator[tuple[str, Any, str]]:

@@ -48,5 +48,6 @@ def test_every_exit_code_is_explained(reference, aiida_profile):
     assert all(meaning and '{' not in meaning for _, meaning in known.values())
     names, meaning = known['201', '`ERROR_INVALID_FORMULA`']
     assert meaning == 'A formula cannot be read as a stoichiometric compound.'
-    assert names.startswith('`alphacrystal.predict`, ')
-    assert ('420', '`ERROR_ALL_RELAXATIONS_FAILED`') in known
+    assert names == 'every process'
+    assert known['420', '`ERROR_ALL_RELAXATIONS_FAILED`'][0] == '`predict`'
+    assert known['440', '`ERROR_OUT_OF_WALLTIME`'][0] == 'the job `predict`'

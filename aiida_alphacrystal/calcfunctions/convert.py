@@ -16,7 +16,7 @@ from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, 
 from aiida_alphacrystal.engine.refinement import RefinedPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pymatgen.core import Structure
 
@@ -187,6 +187,10 @@ def relaxations_to_nodes(
 ) -> dict[str, Any]:
     """Return the outcome of every relaxation as one table node, and one structure node for each.
 
+    The table holds all structures as well, in arrays of all candidates one after the other: ``lattices`` (A) and
+    ``stresses`` (eV/A^3) of shape (candidates, 3, 3), ``positions`` (A) and ``forces`` (eV/A) of shape (atoms, 3). To
+    rank by these takes two inputs instead of one for each candidate.
+
     :param relaxations: outcomes by label of the candidate.
     :param references: energy of each element in eV/atom.
     :param potential: the facts about what gave the energies.
@@ -194,6 +198,7 @@ def relaxations_to_nodes(
     rows = [
         {
             'label': label,
+            'symbols': [site.specie.symbol for site in relaxation.structure],
             'initial_energy_per_atom': relaxation.initial_energy,
             'energy_per_atom': relaxation.energy,
             'max_force': relaxation.max_force,
@@ -208,9 +213,13 @@ def relaxations_to_nodes(
         'elemental_references': dict(sorted(references.items())),
         'potential': dict(potential),
     }
-    arrays = {f'forces_{label}': relaxation.forces for label, relaxation in relaxations.items()}
-    arrays |= {f'stress_{label}': relaxation.stress for label, relaxation in relaxations.items()}
     structures = [relaxation.structure for relaxation in relaxations.values()]
+    arrays = {
+        'lattices': np.stack([structure.lattice.matrix for structure in structures]),
+        'positions': np.concatenate([structure.cart_coords for structure in structures]),
+        'forces': np.concatenate([relaxation.forces for relaxation in relaxations.values()]),
+        'stresses': np.stack([relaxation.stress for relaxation in relaxations.values()]),
+    }
     return _with_structures({'relaxations': _array_node(arrays, attributes)}, list(relaxations), structures)
 
 
@@ -237,40 +246,44 @@ class RelaxedPool:
         return tuple(row['cost'] for row in self.rows)
 
 
-def relaxed_pool(
-    candidates: orm.Dict, relaxations: orm.ArrayData, structures: Mapping[str, orm.StructureData]
-) -> RelaxedPool:
+def relaxed_pool(candidates: orm.Dict, relaxations: orm.ArrayData) -> RelaxedPool:
     """Join the nodes of stages 4 and 5.
 
     :param candidates: table of the pool.
     :param relaxations: table of the outcomes.
-    :param structures: relaxed structures by label.
     """
-    from aiida_alphacrystal.engine.relax import Relaxation
-
-    relaxed = structures_from_nodes(structures)
     rows = {row['label']: row for row in candidates['rows']}
-    outcomes = {row['label']: row for row in relaxations.base.attributes.get('rows')}
+    outcomes = relaxations.base.attributes.get('rows')
     return RelaxedPool(
         formula=candidates['formula'],
-        rows=tuple(rows[label] for label in relaxed),
-        relaxations=tuple(
-            Relaxation(
-                structure=structure,
-                energy=_number(outcomes[label]['energy_per_atom']),
-                forces=relaxations.get_array(f'forces_{label}'),
-                max_force=_number(outcomes[label]['max_force']),
-                stress=relaxations.get_array(f'stress_{label}'),
-                steps=outcomes[label]['steps'],
-                converged=outcomes[label]['converged'],
-                reason=outcomes[label]['reason'],
-                initial_energy=outcomes[label].get('initial_energy_per_atom'),  # earlier versions had none
-            )
-            for label, structure in relaxed.items()
-        ),
+        rows=tuple(rows[outcome['label']] for outcome in outcomes),
+        relaxations=tuple(_read_relaxations(relaxations, outcomes)),
         references=relaxations.base.attributes.get('elemental_references'),
         potential=relaxations.base.attributes.get('potential'),
     )
+
+
+def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) -> Iterator[Relaxation]:
+    """Yield the outcome behind each row of a table of relaxations."""
+    from aiida_alphacrystal.engine.relax import Relaxation
+    from aiida_alphacrystal.engine.stored import structure_as_stored
+
+    ends = np.cumsum([len(row['symbols']) for row in rows])[:-1]
+    positions, forces = (np.split(node.get_array(name), ends) for name in ('positions', 'forces'))
+    lattices, stresses = (node.get_array(name) for name in ('lattices', 'stresses'))
+    for row, *arrays in zip(rows, lattices, positions, forces, stresses, strict=True):
+        lattice, coordinates, force, stress = arrays
+        yield Relaxation(
+            structure=structure_as_stored(lattice, row['symbols'], coordinates),
+            energy=_number(row['energy_per_atom']),
+            forces=force,
+            max_force=_number(row['max_force']),
+            stress=stress,
+            steps=row['steps'],
+            converged=row['converged'],
+            reason=row['reason'],
+            initial_energy=row.get('initial_energy_per_atom'),
+        )
 
 
 def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm.Dict:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida import orm
 from aiida.engine import ExitCode, calcfunction
 
@@ -16,22 +14,19 @@ __all__ = ('rank',)
 
 
 @calcfunction
-def rank(
-    candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict, **namespaces: Any
-) -> dict[str, orm.Dict] | ExitCode:
+def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict) -> dict[str, orm.Dict] | ExitCode:
     """Rank the distinct relaxed structures.
 
     :param candidates: as ``reconstruct`` returns them.
-    :param relaxations: as ``relax`` returns them.
+    :param relaxations: as ``relax`` returns them, with the relaxed structures.
     :param parameters: ``rank`` and ``algorithm_version``.
-    :param namespaces: ``structures``, the relaxed structures by their labels.
     :return: ``ranking``, one row per distinct structure, the best first; energies in eV/atom, volumes in A^3/atom.
     """
     from aiida_alphacrystal.engine.rank import rank_candidates
 
     try:
         settings = read_settings(parameters).rank
-        pool = convert.relaxed_pool(candidates, relaxations, namespaces['structures'])
+        pool = convert.relaxed_pool(candidates, relaxations)
         ranked = rank_candidates(pool.costs, pool.relaxations, pool.references, settings)
     except AlphaCrystalError as error:
         return exit_code_for(error)

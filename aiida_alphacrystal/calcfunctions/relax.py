@@ -24,8 +24,8 @@ def relax(potential: PotentialData, parameters: orm.Dict, **namespaces: Any) -> 
     :param parameters: ``relax`` and ``algorithm_version``.
     :param namespaces: ``structures``, the candidates by their labels.
     :return: ``relaxations``, one row per candidate (energy in eV/atom, largest force in eV/A, steps, convergence,
-        reason of failure), the final forces (eV/A) and stresses (eV/A^3) as arrays, and the energies of the elements
-        (eV/atom); ``structures``, the relaxed candidates under the same labels.
+        reason of failure), the relaxed structures (A), forces (eV/A) and stresses (eV/A^3) of all as arrays, and the
+        energies of the elements (eV/atom); ``structures``, the relaxed candidates under the same labels.
     """
     from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 

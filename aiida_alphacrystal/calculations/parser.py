@@ -156,6 +156,6 @@ def _nodes(result: Result) -> dict[str, Any]:
     nodes['relaxations'] = relaxed['relaxations']
     nodes |= {f'relaxed.{label}': node for label, node in relaxed['structures'].items()}
     if result.ranking is not None:
-        pool = convert.relaxed_pool(nodes['candidates'], relaxed['relaxations'], relaxed['structures'])
+        pool = convert.relaxed_pool(nodes['candidates'], relaxed['relaxations'])
         nodes['ranking'] = convert.ranking_to_node(pool, result.ranking)
     return nodes

@@ -7,16 +7,20 @@ rounded in the same way, so that the engine alone, a job and a work chain find t
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
     from aiida_alphacrystal.engine.relax.state import Relaxation
 
-__all__ = ('stored_cell', 'stored_number', 'stored_relaxation', 'stored_structure')
+__all__ = ('stored_cell', 'stored_number', 'stored_relaxation', 'stored_structure', 'structure_as_stored')
 
 #: Significant digits of a number in an attribute of a node.
 _DIGITS = 14
@@ -50,11 +54,22 @@ def stored_structure(structure: Structure) -> Structure:
 
     :param structure: any ordered structure.
     """
-    lattice, coordinates = (
-        np.array([[stored_number(number) for number in row] for row in rows])
-        for rows in (structure.lattice.matrix, structure.cart_coords)
+    return structure_as_stored(structure.lattice.matrix, structure.species, structure.cart_coords)
+
+
+def structure_as_stored(
+    lattice: NDArray[np.float64], species: Sequence[Any], positions: NDArray[np.float64]
+) -> Structure:
+    """Return the structure that a database gives back for a lattice and positions.
+
+    :param lattice: lattice vectors in A, (3, 3).
+    :param species: element of each atom.
+    :param positions: Cartesian coordinates in A, (atoms, 3).
+    """
+    matrix, coordinates = (
+        np.array([[stored_number(number) for number in row] for row in rows]) for rows in (lattice, positions)
     )
-    return Structure(lattice, structure.species, coordinates, coords_are_cartesian=True)
+    return Structure(matrix, species, coordinates, coords_are_cartesian=True)
 
 
 def stored_relaxation(relaxation: Relaxation) -> Relaxation:

@@ -391,7 +391,6 @@ class PredictWorkChain(WorkChain):
             'rank',
             candidates=self.ctx.reconstruct['candidates'],
             relaxations=self.ctx.relax['relaxations'],
-            structures=dict(self.ctx.relax['structures']),
         )
 
     def results(self) -> None:

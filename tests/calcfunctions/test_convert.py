@@ -108,7 +108,7 @@ def test_energy_before_the_relaxation_round_trip(known):
         rows = [{key: row[key] for key in row if key != 'initial_energy_per_atom'} for row in rows]
         nodes['relaxations'].base.attributes.set('rows', rows)
     candidates = orm.Dict({'formula': 'NaCl', 'rows': [{'label': label, 'cost': 0.0} for label in relaxations]})
-    pool = convert.relaxed_pool(candidates, nodes['relaxations'], nodes['structures'])
+    pool = convert.relaxed_pool(candidates, nodes['relaxations'])
     assert [one.initial_energy for one in pool.relaxations] == [-3.25 if known else None, None]
     assert [one.energy for one in pool.relaxations] == pytest.approx([-3.5, math.nan], nan_ok=True)
 

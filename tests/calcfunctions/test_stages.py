@@ -10,6 +10,7 @@ from aiida import orm
 from aiida.plugins import CalculationFactory
 
 from aiida_alphacrystal import calcfunctions
+from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.data import ModelData, PotentialData
 from aiida_alphacrystal.engine.composition import parse_formula
 from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS, element_features, featurize
@@ -93,9 +94,11 @@ def test_relax(relaxation, potential):
     assert [row['label'] for row in attributes['rows']] == ['c_001', 'c_002']
     assert attributes['potential']['sha256'] == potential.sha256
     assert sorted(attributes['elemental_references']) == ['Cl', 'Na']
-    for row in attributes['rows']:
-        forces = table.get_array(f'forces_{row["label"]}')
-        assert forces.shape == (len(relaxation['structures'][row['label']].sites), 3)
+    structures = [relaxation['structures'][row['label']] for row in attributes['rows']]
+    assert [row['symbols'] for row in attributes['rows']] == [node.get_site_kindnames() for node in structures]
+    assert table.get_array('stresses').shape == table.get_array('lattices').shape == (2, 3, 3)
+    ends = np.cumsum([len(node.sites) for node in structures])
+    for row, forces in zip(attributes['rows'], np.split(table.get_array('forces'), ends), strict=False):
         assert np.linalg.norm(forces, axis=1).max() == pytest.approx(row['max_force'], abs=1e-6)
         assert row['steps'] <= 2
         assert row['reason'] is None
@@ -110,12 +113,20 @@ def test_energies_before_the_relaxation(reconstruction, relaxation, potential):
     assert [row['initial_energy_per_atom'] for row in rows] == pytest.approx(energies, abs=1e-6)
 
 
+def test_the_table_holds_the_structures_to_the_last_bit(reconstruction, relaxation):
+    pool = convert.relaxed_pool(reconstruction['candidates'], relaxation['relaxations'])
+    for row, relaxed in zip(pool.rows, pool.relaxations, strict=True):
+        node = orm.load_node(relaxation['structures'][row['label']].store().pk).get_pymatgen()
+        assert (node.lattice.matrix == relaxed.structure.lattice.matrix).all()
+        assert (node.cart_coords == relaxed.structure.cart_coords).all()
+        assert node.species == relaxed.structure.species
+
+
 def test_rank(reconstruction, relaxation):
     ranking = calcfunctions.rank(
         candidates=reconstruction['candidates'],
         relaxations=relaxation['relaxations'],
         parameters=parameters_of('rank'),
-        structures=dict(relaxation['structures']),
     )['ranking']
     energies = {row['label']: row['energy_per_atom'] for row in relaxation['relaxations'].base.attributes.get('rows')}
     references = relaxation['relaxations'].base.attributes.get('elemental_references')

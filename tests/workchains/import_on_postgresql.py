@@ -39,14 +39,12 @@ def main(storage: dict[str, Any], archive: str, uuid: str, weight: float) -> dic
     with tempfile.TemporaryDirectory() as directory:
         draw_origins(origin, Path(directory) / 'graph.dot')
         graph = (Path(directory) / 'graph.dot').read_text()
-    relax = next(called for called in node.called if called.process_label == 'relax')
     settings = PredictionSettings.from_dict(
         {**node.inputs.parameters.get_dict(), 'rank': {'probability_weight': weight, 'top': 10}}
     )
     ranked = calcfunctions.rank(
         candidates=node.outputs.candidates,
         relaxations=node.outputs.relaxations,
-        structures=dict(relax.outputs.structures),
         parameters=orm.Dict(stage_parameters('rank', settings)),
     )['ranking']
     questions = [

@@ -68,7 +68,7 @@ def cmd_plot() -> None:
 
 
 @cmd_plot.command('distances', short_help='Predicted distances beside those of a structure.')
-@click.argument('identifier', metavar='PK|UUID')
+@click.argument('identifier', metavar='PK|UUID|FILE.npz', shell_complete=params.files)
 @_RANK
 @_OUTPUT
 @params.PROFILE
@@ -79,23 +79,29 @@ def cmd_plot_distances(
     """Draw the predicted distances of a prediction beside those of one of its structures.
 
     Without --rank it is the best structure in a cell of a size for which distances were predicted. PK|UUID can also be
-    the distances alone, which are drawn with their standard deviations.
+    the distances alone, and FILE what `verdi data alphacrystal distances export` has written; they are drawn with their
+    standard deviations.
     """
 
     def draw() -> Figure:
-        from aiida_alphacrystal.data import DistancesData
-        from aiida_alphacrystal.report.distances import atom_names
+        from aiida_alphacrystal.report.distances import atom_names, read_exported
         from aiida_alphacrystal.report.plots import draw_comparison, draw_distances
+
+        path = _as_path(identifier)
+        if path is not None:
+            _refuse_rank(rank)
+            prediction = read_exported(path)
+            title = f'distances in {path.name}, {len(prediction.species)} atoms'
+            return draw_distances(prediction, atom_names(prediction.species), title)
+        from aiida_alphacrystal.data import DistancesData
 
         node = _load_node(ctx, identifier, profile)
         if isinstance(node, DistancesData):
-            if rank is not None:
-                raise BadInput('--rank chooses a structure of a prediction: leave it out with distances alone.')
+            _refuse_rank(rank)
             return draw_distances(node.to_prediction(), atom_names(node.species), node.get_description())
-        prediction = _check_prediction(
-            node, identifier, ('distances', 'ranking'), 'a prediction or predicted distances'
-        )
-        return draw_comparison(_realised(prediction, rank))
+        wanted = 'a prediction or predicted distances'
+        found = _check_prediction(node, identifier, ('distances', 'ranking'), wanted)
+        return draw_comparison(_realised(found, rank))
 
     _write(draw, output)
 
@@ -219,7 +225,7 @@ def _no_rank(node: WorkChainNode, rank: int) -> BadInput:
 
 def _refuse_rank(rank: int | None) -> None:
     if rank is not None:
-        raise BadInput('--rank chooses a structure of a prediction: leave it out with a structure.')
+        raise BadInput('--rank chooses a structure of a prediction: leave it out with anything else.')
 
 
 @cmd_plot.command('training', short_help='Losses and errors by epoch.')

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'EXPORT_FORMATS',
+    'DistancesError',
     'RealisedDistances',
     'atom_names',
     'compare_distances',
@@ -27,6 +31,7 @@ __all__ = (
     'export_distances',
     'predicted_distances',
     'print_distances',
+    'read_exported',
     'read_realised',
 )
 
@@ -35,6 +40,10 @@ EXPORT_FORMATS = ('.csv', '.npz')
 
 #: Columns of a terminal for the names of the atoms with the frame, and for one atom.
 _NAME_WIDTH, _COLUMN_WIDTH = 8, 8
+
+
+class DistancesError(AlphaCrystalError):
+    """A file holds no distances."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +168,29 @@ def print_distances(node: DistancesData) -> None:
             table.add_row(name, *(f'{row[column]:.2f}' for column in columns))
         console.print(table)
         title = None
+
+
+def read_exported(path: Path) -> DistancePrediction:
+    """Return distances that :func:`export_distances` has written with their probabilities.
+
+    :param path: a ``.npz`` file.
+    :raises DistancesError: if it cannot be read, or holds something else.
+    """
+    from aiida_alphacrystal.engine.distances import DistancePrediction
+
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            species = tuple(str(symbol) for symbol in content['species'])
+            prediction = DistancePrediction(species, content['bin_edges'], content['probabilities'])
+        atoms, bins = len(species), len(prediction.bin_edges) - 1
+        if not atoms or prediction.probabilities.shape != (atoms, atoms, bins):
+            raise ValueError(prediction.probabilities.shape)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DistancesError(
+            f'The file {str(path)!r} holds no distances: give a .npz file that `verdi data alphacrystal distances '
+            'export` has written.'
+        ) from error
+    return prediction
 
 
 def export_distances(node: DistancesData, path: Path) -> None:

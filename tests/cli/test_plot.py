@@ -13,7 +13,12 @@ from aiida_alphacrystal.cli import cmd_root
 from aiida_alphacrystal.data import ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.report.candidates import read_energies
-from aiida_alphacrystal.report.distances import predicted_distances, read_realised
+from aiida_alphacrystal.report.distances import (
+    export_distances,
+    predicted_distances,
+    read_exported,
+    read_realised,
+)
 
 PNG = b'\x89PNG'
 
@@ -75,6 +80,24 @@ def test_distances_alone(draw, prediction):
     node = prediction.outputs.distances
     assert draw('distances', node.pk).startswith(PNG)
     assert '--rank chooses' in draw('distances', node.pk, '--rank', 1, status=2, output='other.png')
+
+
+def test_distances_of_a_file(draw, prediction, tmp_path):
+    node = prediction.outputs.distances
+    path = tmp_path / 'mine $x$.npz'
+    export_distances(node, path)
+    assert np.array_equal(read_exported(path).expectation, node.distances)
+    atoms = len(node.species)
+    svg = draw('distances', path, output='file.svg').decode()
+    assert f'distances in mine $x$.npz, {atoms} atoms</text>' in svg
+    assert 'predicted standard deviation</text>' in svg
+    for content in (b'', b'tea', path.read_bytes()[:300]):
+        path.write_bytes(content)
+        assert 'holds no distances: give a .npz file' in draw('distances', path, status=2)
+    np.savez(path, species=['Na'], probabilities=np.ones((2, 2, 3)), bin_edges=np.arange(4.0))
+    assert 'holds no distances' in draw('distances', path, status=2)
+    np.savez(path, species=np.array([{}], dtype=object), probabilities=1, bin_edges=1)  # a pickle is not opened
+    assert 'holds no distances' in draw('distances', path, status=2)
 
 
 def test_rank_that_no_distances_were_predicted_for(draw, prediction, monkeypatch):

@@ -37,7 +37,7 @@ def draw_distances(prediction: DistancePrediction, names: Sequence[str], title: 
     left, right = figure.subplots(1, 2)
     _draw_matrix(figure, left, prediction.expectation, names, 'predicted mean', _UNIT, cmap=SEQUENCE)
     _draw_matrix(figure, right, prediction.spread, names, 'predicted standard deviation', 'Å', cmap=SEQUENCE)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

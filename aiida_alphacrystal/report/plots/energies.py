@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ('draw_energies',)
 
+#: Colour of a source that is none of ours.
+_OTHER = COLOURS[6]
 #: Energies so far (eV/atom) above the worst relaxed one are drawn at the edge.
 _HEADROOM = 0.25
 
@@ -92,7 +94,7 @@ def _arrow(colour: str) -> dict[str, Any]:
 
 
 def _style(source: str) -> tuple[str, str]:
-    return SOURCES.get(source, (COLOURS[-1], 'v'))
+    return SOURCES.get(source, (_OTHER, 'v'))
 
 
 def _handles(rows: Sequence[CandidateEnergy], top: float) -> list[Any]:

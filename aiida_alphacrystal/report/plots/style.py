@@ -14,8 +14,8 @@ __all__ = ('COLOURS', 'DIFFERENCES', 'GREY', 'PLOT_FORMATS', 'SEQUENCE', 'SOURCE
 #: Endings of the files that figures are written to.
 PLOT_FORMATS = ('.png', '.svg', '.pdf')
 
-#: The palette of Okabe and Ito (2008), without its yellow, which a white page swallows.
-COLOURS = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#56B4E9', '#CC79A7', '#000000')
+#: The palette of Okabe and Ito (2008); its yellow comes last, as it needs an outline on a white page.
+COLOURS = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#56B4E9', '#CC79A7', '#000000', '#F0E442')
 GREY = '#767676'
 #: Colour maps: of a quantity, and of one with both signs.
 SEQUENCE, DIFFERENCES = 'cividis', 'PuOr_r'

@@ -95,7 +95,7 @@ def test_a_source_of_your_own_and_a_name_with_dollars():
     report = CandidateEnergies('NaCl', 'm$3$gnet', (CandidateEnergy('c_001', 'mine', -1.0, -2.0, None, 1),))
     (axes,) = draw_energies(report).axes
     assert axes.get_title() == 'NaCl: 1 candidate relaxed with m$3$gnet'
-    assert points(axes, hollow=False) == [(1, -2.0, COLOURS[-1], 'v')]
+    assert points(axes, hollow=False) == [(1, -2.0, COLOURS[6], 'v')]
 
 
 def test_many_ranks_do_not_touch(inked):

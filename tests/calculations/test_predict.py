@@ -212,9 +212,10 @@ def test_bad_inputs(job, changes, sentence):
         run_job(job, **given)
 
 
-def test_files_of_a_job(job, engine_code, tmp_path):
+def test_files_of_a_job(job, engine_code, tmp_path, monkeypatch):
     """The task says all that the engine needs, and the options of the scheduler give processes and time."""
     options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 4}, 'max_wallclock_seconds': 3600}
+    monkeypatch.chdir(tmp_path)  # where a dry run leaves its files
     metadata = {'options': options, 'dry_run': True, 'store_provenance': False}
     node = run_get_node(PredictCalculation, **job, metadata=metadata)[1]
     folder = node.dry_run_info['folder']

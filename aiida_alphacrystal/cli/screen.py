@@ -139,7 +139,7 @@ def cmd_screen(
         resolved, check = _get_potential(potential)
         formulas = _read(source, max_atoms, all_compositions, check)
     if dry_run:
-        click.echo('\n'.join(formulas))
+        _print_formulas(formulas, output_format)
         return
     with clean_stdout():
         check_profile(profile, create=True)
@@ -167,6 +167,18 @@ def cmd_screen(
         return
     check_screened(node, option)
     show_screening(node, output_format, option)
+
+
+def _print_formulas(formulas: tuple[str, ...], output_format: str) -> None:
+    """Print what would be screened: a formula a line, CSV that `screen` takes again, or JSON."""
+    from aiida_alphacrystal.report.tables import print_csv, print_json
+
+    if output_format == 'json':
+        print_json({'formulas': list(formulas)})
+    elif output_format == 'csv':
+        print_csv([{'formula': formula} for formula in formulas])
+    else:
+        click.echo('\n'.join(formulas))
 
 
 def _overrides(sources: str, relax: bool, top: int | None) -> dict[str, Any]:

@@ -76,6 +76,20 @@ def test_show_refuses_what_belongs_to_one_prediction(used_cli, screened, option)
     assert 'A screening has many predictions' in completed.stderr
 
 
+@pytest.mark.parametrize(
+    ('output_format', 'stdout'),
+    [
+        ('table', 'SrTiO3\nSr2TiO4\n'),
+        ('csv', 'formula\nSrTiO3\nSr2TiO4\n'),
+        ('json', '{\n  "formulas": [\n    "SrTiO3",\n    "Sr2TiO4"\n  ]\n}\n'),
+    ],
+)
+def test_formats_of_a_dry_run(cli, output_format, stdout):
+    completed = cli('screen', 'Sr-Ti-O', '--max-atoms', 7, '--dry-run', '--format', output_format)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout == stdout
+
+
 def test_dry_run(cli):
     completed = cli('screen', 'Sr-Ti-O', '--max-atoms', 7, '--dry-run')
     assert completed.returncode == 0, completed.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,9 @@ def _electronegativity(symbol: str) -> float:
     """Return the electronegativity of an element (Pauling), zero where none is known."""
     from pymatgen.core import Element
 
-    value = Element(symbol).X
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of noble gases, which have none
+        value = Element(symbol).X
     return float(value) if math.isfinite(value) else 0.0
 
 

@@ -24,6 +24,9 @@ __all__ = ('MAX_CRYSTALS', 'PredictionPage', 'ScreeningPage', 'collect_predictio
 #: How many structures are drawn at most: the first ones of a prediction, those of lowest energy of a screening.
 MAX_CRYSTALS = 200
 
+#: Steps, refinements and characters of a description that are shown at most.
+_MAX_STEPS, _MAX_REFINEMENTS, _MAX_DESCRIPTION = 200, 5, 4000
+
 #: Structures whose UUIDs enter one query.
 _LOOKED_UP = 500
 
@@ -160,7 +163,7 @@ def _refinements(node: orm.WorkChainNode) -> Iterable[dict[str, Any]]:
         filters={'attributes.exit_status': 0},
         tag='refinement',
     )
-    query.order_by({'refinement': [{'id': {'order': 'desc'}}]})
+    query.order_by({'refinement': [{'id': {'order': 'desc'}}]}).limit(_MAX_REFINEMENTS)
     for refinement in query.all(flat=True):
         yield read_refinement(refinement).to_dict()
 
@@ -231,16 +234,24 @@ def _process_facts(node: orm.WorkChainNode) -> dict[str, Any]:
         'pk': int(node.pk or 0),
         'uuid': str(node.uuid),
         'label': str(node.label),
-        'description': str(node.description),
+        'description': str(node.description)[:_MAX_DESCRIPTION],
         'made': f'{node.ctime:%Y-%m-%d %H:%M} UTC',
         'versions': {str(name): str(version) for name, version in _versions(node).items()},
         'exit_status': node.exit_status,
         'exit_message': message,
-        'steps': [
-            {'name': str(step.process_label), 'pk': int(step.pk or 0), 'uuid': str(step.uuid)}
-            for step in sorted(node.called, key=lambda step: int(step.pk or 0))
-        ],
+        **_steps(node),
     }
+
+
+def _steps(node: orm.WorkChainNode) -> dict[str, Any]:
+    """Return the first steps that a process has taken, and how many there were."""
+    from aiida import orm
+
+    query = orm.QueryBuilder(limit=_MAX_STEPS).append(orm.WorkChainNode, filters={'id': node.pk}, tag='process')
+    wanted = ['attributes.process_label', 'id', 'uuid']
+    query.append(orm.ProcessNode, with_incoming='process', project=wanted, tag='step').order_by({'step': 'id'})
+    steps = [{'name': str(name), 'pk': pk, 'uuid': uuid} for name, pk, uuid in query.all()]
+    return {'steps': steps, 'number_of_steps': query.limit(None).count()}
 
 
 def _versions(node: orm.WorkChainNode) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def _facts(**facts):
         'exit_status': 0,
         'exit_message': None,
         'steps': [{'name': 'rank', **node}],
+        'number_of_steps': 1,
         **facts,
     }
 

@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 
 from aiida_alphacrystal.report.candidates import read_energies
 from aiida_alphacrystal.report.distances import read_realised
+from aiida_alphacrystal.report.page import collect
 from aiida_alphacrystal.report.page.collect import collect_prediction, collect_screening
 from aiida_alphacrystal.report.page.render import MAX_BYTES, render_page
 from aiida_alphacrystal.workchains import ScreenWorkChain
@@ -94,9 +95,21 @@ def test_provenance(prediction, found):
     assert [step['name'] for step in facts['steps']] == [
         'featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'relax', 'rank',
     ]  # fmt: skip
+    assert facts['number_of_steps'] == 6
     outputs = {output['name']: output['uuid'] for output in facts['outputs']}
     assert outputs['ranking'] == prediction.outputs.ranking.uuid
     assert set(outputs) == {'ranking', 'cells', 'distances', 'candidates', 'relaxations'}
+
+
+def test_only_the_first_steps_and_words_are_shown(prediction, monkeypatch):
+    monkeypatch.setattr(collect, '_MAX_STEPS', 2)
+    monkeypatch.setattr(collect, '_MAX_DESCRIPTION', 7)
+    monkeypatch.setattr(type(prediction), 'description', 'long description')
+    page = collect_prediction(prediction)
+    assert [step['name'] for step in page.facts['steps']] == ['featurize', 'predict_cells']
+    assert page.facts['number_of_steps'] == 6
+    assert page.facts['description'] == 'long de'
+    assert 'The first 2 are listed.' in render_page(page)
 
 
 def test_the_page_of_a_prediction(prediction, found):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +63,38 @@ def link_to_pages(app: Sphinx, docname: str, source: list[str]) -> None:  # noqa
         source[0] = source[0].replace(f'](../{up}{file}', f']({up}{page}')
 
 
+def name_in_full(app: Sphinx, doctree: nodes.document) -> None:  # noqa: ARG001 the event gives it
+    """Give each name in a type the path from which its module imports it, so that equal names are told apart.
+
+    :param app: the build.
+    :param doctree: a page that has been read.
+    """
+    from sphinx.addnodes import pending_xref
+
+    for node in doctree.findall(pending_xref):
+        if node.get('refdomain') == 'py' and node.get('py:module'):
+            target = node.get('reftarget', '')
+            node['reftarget'] = _imports(node['py:module']).get(target, target)
+
+
+@functools.cache
+def _imports(module: str) -> dict[str, str]:
+    """Return the names that a module of the package imports from others of it, and where each comes from.
+
+    :param module: its path.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return {}
+    statements = ast.walk(ast.parse(Path(spec.origin).read_text(encoding='utf-8')))
+    return {
+        alias.asname or alias.name: f'{statement.module}.{alias.name}'
+        for statement in statements
+        if isinstance(statement, ast.ImportFrom) and (statement.module or '').startswith('aiida_alphacrystal')
+        for alias in statement.names
+    }
+
+
 def find_by_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement
 ) -> nodes.Node | None:
@@ -77,6 +113,8 @@ def find_by_name(
     objects: dict[str, Any] = env.domains['py'].objects
     name = target.rsplit('.', maxsplit=1)[-1]
     found = {path for path, entry in objects.items() if path.rsplit('.', maxsplit=1)[-1] == name and not entry.aliased}
+    if len(found) > 1:
+        found = {path for path in found if path.startswith(target.removesuffix(name))}
     if len(found) == 1:
         path = found.pop()
         entry = objects[path]
@@ -92,5 +130,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     :param app: the build.
     """
     app.connect('source-read', link_to_pages)
+    app.connect('doctree-read', name_in_full)
     app.connect('missing-reference', find_by_name, priority=900)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

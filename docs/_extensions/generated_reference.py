@@ -24,9 +24,10 @@ __all__ = ('exit_code_rows', 'protocol_rows', 'setting_rows', 'setup')
 #: Exit codes below this are those of AiiDA.
 _OWN = 200
 
-#: What an exit code means where no error of the engine says so.
+#: What an exit code means where no error of the engine says it well.
 _MEANINGS = {
     303: 'Files that a job should have left are missing or damaged.',
+    310: 'A stage failed in a way that was not foreseen; the message says which stage.',
     430: 'Every DFT calculation failed; the ranking says why for each.',
     440: 'No formula of a screening has a structure; or a job used up its time and goes on from its checkpoints.',
     441: 'The memory of a job did not suffice.',
@@ -42,7 +43,7 @@ def setting_rows() -> list[list[str]]:
     """Return path, default, range and meaning of every setting."""
     from aiida_alphacrystal.engine import settings
 
-    ranges = {path: f'{low} to {high}' for path, low, high in settings._RANGES}
+    ranges = {path: f'{low:,} to {high:,}' for path, low, high in settings._RANGES}
     choices = {
         'search.method': settings._SEARCH_METHODS,
         'rank.method': settings._RANK_METHODS,
@@ -117,6 +118,10 @@ def _parameters(cls: type) -> dict[str, str]:
     return {name: _capitalised(text.replace('``', '`')) for name, text in zip(parts[::2], texts, strict=True)}
 
 
+def _with_range(meaning: str, values: str) -> str:
+    return f'{meaning} *{values}*' if values else meaning
+
+
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -159,7 +164,8 @@ class _Settings(_Table):
 
     def lines(self) -> list[str]:
         """Return the lines of the table."""
-        return _table(['setting', 'default', 'range', 'what it is'], setting_rows())
+        rows = [[path, default, _with_range(meaning, values)] for path, default, values, meaning in setting_rows()]
+        return _table(['setting', 'default', 'what it is'], rows)
 
 
 class _Protocols(_Table):

@@ -46,6 +46,7 @@ def test_every_exit_code_is_explained(reference, aiida_profile):
     rows = reference.exit_code_rows()
     known = {(status, label): (names, meaning) for status, label, names, meaning in rows}
     assert all(meaning and '{' not in meaning for _, meaning in known.values())
+    assert known['310', '`ERROR_STAGE_FAILED`'][1].startswith('A stage failed')
     names, meaning = known['201', '`ERROR_INVALID_FORMULA`']
     assert meaning == 'A formula cannot be read as a stoichiometric compound.'
     assert names == 'every process'

@@ -56,3 +56,10 @@ def test_the_line_of_a_file_of_crystals_can_be_read(tmp_path):
     (tmp_path / 'one.jsonl').write_text(line)
     (crystal,) = read_crystals(tmp_path / 'one.jsonl')
     assert crystal.species == ('Na', 'Cl')
+
+
+def test_the_shortest_way_through_the_engine(capsys):
+    page = (HOWTOS.parent / 'reference' / 'python.md').read_text(encoding='utf-8')
+    exec(re.search(r'^```python\n(.*?)^```', page, re.M | re.S)[1], {})
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r'1 Fm-3m -2\.0\d+', first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import traceback
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
+from aiida.common import LinkType
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
 from plumpy import KilledError
 
@@ -308,37 +310,37 @@ class PredictWorkChain(WorkChain):
         """Predict space groups, cell contents and lattices."""
         error = self._run_stage(
             'predict_cells',
-            features=self.ctx.featurize['features'],
+            features=self._found('featurize')['features'],
             model=self.inputs.models.cells,
             templates=self.inputs.models.templates,
         )
         if error:
             return error
-        self.out('cells', self.ctx.predict_cells['cells'])
+        self.out('cells', self._found('predict_cells')['cells'])
         return None
 
     def run_predict_distances(self) -> ExitCode | None:
         """Predict the distances in cells of every size that occurs."""
         error = self._run_stage(
             'predict_distances',
-            features=self.ctx.featurize['features'],
-            cells=self.ctx.predict_cells['cells'],
+            features=self._found('featurize')['features'],
+            cells=self._found('predict_cells')['cells'],
             model=self.inputs.models.distances,
         )
         if error:
             return error
-        self._attach_distances(self.ctx.predict_cells['cells'], dict(self.ctx.predict_distances))
+        self._attach_distances(self._found('predict_cells')['cells'], dict(self._found('predict_distances')))
         return None
 
     def run_reconstruct(self) -> ExitCode | None:
         """Rebuild candidates."""
         error = self._run_stage(
             'reconstruct',
-            features=self.ctx.featurize['features'],
-            cells=self.ctx.predict_cells['cells'],
+            features=self._found('featurize')['features'],
+            cells=self._found('predict_cells')['cells'],
             model=self.inputs.models.templates,
             seed=self.inputs.seed,
-            distances=dict(self.ctx.predict_distances),
+            distances=dict(self._found('predict_distances')),
         )
         if error:
             return error
@@ -346,7 +348,7 @@ class PredictWorkChain(WorkChain):
 
     def run_relax(self) -> ExitCode | None:
         """Relax every candidate."""
-        structures = dict(self.ctx.reconstruct['structures'])
+        structures = dict(self._found('reconstruct')['structures'])
         if error := self._run_stage('relax', potential=self.inputs.potential, structures=structures):
             return error
         return self._check_relaxations()
@@ -363,9 +365,9 @@ class PredictWorkChain(WorkChain):
             return ToContext(job=earlier[-1])
         job = {
             **job_inputs(self.inputs),
-            'compounds': {_COMPOUND: self.ctx.featurize['features']},
-            'cells': {_COMPOUND: self.ctx.predict_cells['cells']},
-            'distances': {_COMPOUND: dict(self.ctx.predict_distances)},
+            'compounds': {_COMPOUND: self._found('featurize')['features']},
+            'cells': {_COMPOUND: self._found('predict_cells')['cells']},
+            'distances': {_COMPOUND: dict(self._found('predict_distances'))},
         }
         return ToContext(job=self.submit(PredictBaseWorkChain, job=job, metadata={'call_link_label': 'job'}))
 
@@ -389,14 +391,14 @@ class PredictWorkChain(WorkChain):
         """Rank the relaxed structures."""
         return self._run_stage(
             'rank',
-            candidates=self.ctx.reconstruct['candidates'],
-            relaxations=self.ctx.relax['relaxations'],
+            candidates=self._found('reconstruct')['candidates'],
+            relaxations=self._found('relax')['relaxations'],
         )
 
     def results(self) -> None:
         """Attach the ranking and the ranked structures."""
-        ranking = self.ctx.rank['ranking']
-        relaxed = self.ctx.relax['structures']
+        ranking = self._found('rank')['ranking']
+        relaxed = self._found('relax')['structures']
         self.out('ranking', ranking)
         self.out('structures', {convert.rank_label(row['rank']): relaxed[row['label']] for row in ranking['rows']})
 
@@ -407,7 +409,7 @@ class PredictWorkChain(WorkChain):
     def run_refine(self) -> ToContext:
         """Hand the best structures to DFT."""
         inputs = self.exposed_inputs(RefineWorkChain, namespace='refine')
-        inputs.update(structures=dict(self.outputs['structures']), ranking=self.ctx.rank['ranking'])
+        inputs.update(structures=dict(self.outputs['structures']), ranking=self._found('rank')['ranking'])
         inputs.setdefault('metadata', {})['call_link_label'] = 'refine'
         return ToContext(refinement=self.submit(RefineWorkChain, **inputs))
 
@@ -441,7 +443,7 @@ class PredictWorkChain(WorkChain):
 
     def _check_candidates(self) -> ExitCode | None:
         """Attach the table of candidates, and see that there are any."""
-        candidates = self.ctx.reconstruct['candidates']
+        candidates = self._found('reconstruct')['candidates']
         self.out('candidates', candidates)
         if candidates['rows']:
             return None
@@ -451,7 +453,7 @@ class PredictWorkChain(WorkChain):
 
     def _check_relaxations(self) -> ExitCode | None:
         """Attach the table of relaxations, and see that one has not failed."""
-        relaxations = self.ctx.relax['relaxations']
+        relaxations = self._found('relax')['relaxations']
         self.out('relaxations', relaxations)
         rows = relaxations.base.attributes.get('rows')
         if any(row['energy_per_atom'] is not None for row in rows):
@@ -467,8 +469,25 @@ class PredictWorkChain(WorkChain):
     def _compound(self) -> orm.Str | orm.Dict:
         return self.inputs.formula if 'formula' in self.inputs else self.inputs.composition
 
+    @functools.cached_property
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        """Return what the stages have returned in this process; a context is checked and saved with every step."""
+        return {}
+
+    def _found(self, stage: str) -> dict[str, Any]:
+        """Return what a stage has found, or a job in its place.
+
+        :param stage: name of the calcfunction.
+        """
+        if stage in self.ctx:
+            found: dict[str, Any] = self.ctx[stage]
+            return found
+        if stage not in self._kept:  # another process has run it
+            self._kept[stage] = _outputs(finished_before(self.node, stage))
+        return self._kept[stage]
+
     def _run_stage(self, stage: str, **inputs: Any) -> ExitCode | None:
-        """Run the calcfunction of a stage and keep its outputs in the context under its name.
+        """Run the calcfunction of a stage and keep its outputs under its name.
 
         :param stage: name of the calcfunction.
         :param inputs: its inputs but the parameters.
@@ -477,7 +496,7 @@ class PredictWorkChain(WorkChain):
         earlier = finished_before(self.node, stage)
         if earlier is not None:
             self.report(f'The stage {stage} <{earlier.pk}> had finished before the worker was killed.')
-            self.ctx[stage] = _outputs(earlier)
+            self._kept[stage] = _outputs(earlier)
             return None
         function = getattr(calcfunctions, stage)
         parameters = orm.Dict(self.ctx.parameters[stage])
@@ -491,14 +510,14 @@ class PredictWorkChain(WorkChain):
         if not node.is_finished_ok:
             self.report(f'The stage {stage} <{node.pk}> failed: {node.exit_message}')
             return own_exit_code(self, node.exit_status, node.exit_message, stage)
-        self.ctx[stage] = outputs
+        self._kept[stage] = outputs
         return None
 
 
 def _outputs(node: orm.ProcessNode) -> dict[str, Any]:
     """Return the outputs of a process function, nested as it has returned them."""
-    outputs = {name: node.outputs[name] for name in node.outputs}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in outputs.items()}
+    outputs: dict[str, Any] = node.base.links.get_outgoing(link_type=LinkType.CREATE).nested()
+    return outputs
 
 
 def check_models(models: Mapping[str, ModelData]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -111,16 +112,17 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
         query.limit(limit)
         return [FoundPrediction(*row) for row in query.iterall(batch_size=1000)]
     rows = _predictions(wanted, (*_PROJECTED, _POTENTIAL)).all()
-    heights = _energies_above_hull([(row[3], row[8], row[-1]) for row in rows])
+    heights = _energies_above_hull([(row[3], row[8], row[-1]) for row in rows], {row[4] for row in rows})
     found = [FoundPrediction(*row[:-1], height) for row, height in zip(rows, heights, strict=True)]
     return [one for one in found if (one.energy_above_hull or 0.0) <= wanted.max_energy_above_hull][:limit]
 
 
-def _predictions(wanted: Criteria, paths: Sequence[str]) -> orm.QueryBuilder:
+def _predictions(wanted: Criteria, paths: Sequence[str], systems: Iterable[str] | None = None) -> orm.QueryBuilder:
     """Return a query for the predictions that meet criteria, the newest first.
 
     :param wanted: what is looked for; the energy above the hull is left out.
     :param paths: attributes of the ranking that are returned beside ``id``, ``uuid`` and ``ctime``.
+    :param systems: chemical systems of which the compound has one, None for any.
     """
     query = orm.QueryBuilder()
     processes: dict[str, Any] = {'process_type': PREDICTION}
@@ -131,7 +133,7 @@ def _predictions(wanted: Criteria, paths: Sequence[str]) -> orm.QueryBuilder:
         orm.Dict,
         with_incoming='prediction',
         edge_filters={'type': LinkType.RETURN.value, 'label': 'ranking'},
-        filters=_ranking_filters(wanted),
+        filters=_ranking_filters(wanted) | ({} if systems is None else {_SYSTEM: {'in': sorted(systems)}}),
         project=[f'attributes.{path}' for path in paths],
         tag='ranking',
     )
@@ -141,15 +143,18 @@ def _predictions(wanted: Criteria, paths: Sequence[str]) -> orm.QueryBuilder:
     return query
 
 
-def _energies_above_hull(compounds: Sequence[tuple[str, float, str]]) -> list[float]:
+def _energies_above_hull(compounds: Sequence[tuple[str, float, str]], systems: Iterable[str]) -> list[float]:
     """Return how far compounds are above the hull of all predictions with the same potential, in eV/atom.
 
     :param compounds: formula, formation energy (eV/atom) and hash of the potential of each.
+    :param systems: their chemical systems.
     """
     from aiida_alphacrystal.engine.hull import energies_above_hull
 
     competing: dict[str, list[tuple[str, float]]] = {potential: [] for _, _, potential in compounds}
-    for *_, formula, energy, potential in _predictions(Criteria(), (*_COMPETING, _POTENTIAL)).iterall(batch_size=1000):
+    within = _sub_systems(systems)
+    query = _predictions(Criteria(), (*_COMPETING, _POTENTIAL), within if 0 < len(within) <= _MANY_SYSTEMS else None)
+    for *_, formula, energy, potential in query.iterall(batch_size=1000):
         if potential in competing:
             competing[potential].append((formula, energy))
     heights: dict[tuple[str, float, str], float] = {}
@@ -158,6 +163,16 @@ def _energies_above_hull(compounds: Sequence[tuple[str, float, str]]) -> list[fl
         values = energies_above_hull([compound[:2] for compound in own], others)
         heights |= dict(zip(own, values, strict=True))
     return [heights[compound] for compound in compounds]
+
+
+def _sub_systems(systems: Iterable[str]) -> set[str]:
+    """Return the chemical systems whose compounds compete with those of some."""
+    found: set[str] = set()
+    for system in systems:
+        elements = system.split('-')
+        for size in range(1, len(elements) + 1):
+            found.update('-'.join(subset) for subset in itertools.combinations(elements, size))
+    return found
 
 
 #: Attributes of a ranking behind the fields of a found prediction, in their order.
@@ -177,6 +192,10 @@ _PROJECTED = (
 #: Attributes of a ranking that place it on a convex hull, and the one that tells which hull that is.
 _COMPETING = ('formula', 'best.formation_energy_per_atom')
 _POTENTIAL = 'potential.sha256'
+_SYSTEM = 'attributes.chemical_system'
+
+#: Chemical systems beyond which it is quicker to look at all compounds.
+_MANY_SYSTEMS = 1000
 
 
 def _ranking_filters(wanted: Criteria) -> dict[str, Any]:
@@ -190,7 +209,7 @@ def _ranking_filters(wanted: Criteria) -> dict[str, Any]:
         filters['attributes.elements'] = {'contains': list(wanted.elements)}
     if wanted.chemical_system is not None:
         symbols = [symbol.strip() for symbol in wanted.chemical_system.split('-')]
-        filters['attributes.chemical_system'] = formula_from_counts(dict.fromkeys(symbols, 1)).chemical_system
+        filters[_SYSTEM] = formula_from_counts(dict.fromkeys(symbols, 1)).chemical_system
     if wanted.formula is not None:
         filters['attributes.reduced_formula'] = parse_formula(wanted.formula).reduced
     if wanted.spacegroup is not None and wanted.any_rank:

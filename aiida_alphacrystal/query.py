@@ -108,24 +108,49 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
     """
     wanted = criteria or Criteria()
     if wanted.max_energy_above_hull is None:
-        query = _predictions(wanted, _PROJECTED)
-        query.limit(limit)
-        return [FoundPrediction(*row) for row in query.iterall(batch_size=1000)]
-    rows = _predictions(wanted, (*_PROJECTED, _POTENTIAL)).all()
+        return [FoundPrediction(*row) for row in _predictions(wanted, _PROJECTED, limit=limit)]
+    rows = _predictions(wanted, (*_PROJECTED, _POTENTIAL))
     heights = _energies_above_hull([(row[3], row[8], row[-1]) for row in rows], {row[4] for row in rows})
     found = [FoundPrediction(*row[:-1], height) for row, height in zip(rows, heights, strict=True)]
     return [one for one in found if (one.energy_above_hull or 0.0) <= wanted.max_energy_above_hull][:limit]
 
 
-def _predictions(wanted: Criteria, paths: Sequence[str], systems: Iterable[str] | None = None) -> orm.QueryBuilder:
-    """Return a query for the predictions that meet criteria, the newest first.
+def _predictions(
+    wanted: Criteria, paths: Sequence[str], systems: Iterable[str] | None = None, limit: int | None = None
+) -> list[list[Any]]:
+    """Return ``id``, ``uuid``, ``ctime`` and more of the predictions that meet criteria, the newest first.
 
     :param wanted: what is looked for; the energy above the hull is left out.
-    :param paths: attributes of the ranking that are returned beside ``id``, ``uuid`` and ``ctime``.
+    :param paths: attributes of the ranking that are returned as well.
     :param systems: chemical systems of which the compound has one, None for any.
+    :param limit: how many at most.
+    """
+    if wanted.group is None:
+        return _query(wanted, paths, systems, {}).limit(limit).all(batch_size=1000)
+    members = _members(wanted.group)
+    rows: list[list[Any]] = []
+    while members and (limit is None or len(rows) < limit):
+        rows += _query(wanted, paths, systems, {'id': {'in': members[:_AT_ONCE]}}).all(batch_size=1000)
+        members = members[_AT_ONCE:]
+    return rows[:limit]
+
+
+def _members(group: str) -> list[int]:
+    """Return the predictions of a group, the newest first; in one query with all else PostgreSQL may take seconds."""
+    query = orm.QueryBuilder().append(orm.Group, filters={'label': group}, tag='group')
+    query.append(orm.WorkChainNode, with_group='group', filters={'process_type': PREDICTION}, project='id')
+    return sorted(query.all(flat=True), reverse=True)
+
+
+def _query(
+    wanted: Criteria, paths: Sequence[str], systems: Iterable[str] | None, filters: Mapping[str, Any]
+) -> orm.QueryBuilder:
+    """Return the query behind :func:`_predictions`, for any group.
+
+    :param filters: more that the predictions have to meet.
     """
     query = orm.QueryBuilder()
-    processes: dict[str, Any] = {'process_type': PREDICTION}
+    processes: dict[str, Any] = {'process_type': PREDICTION, **filters}
     if times := [{key: value} for key, value in (('>=', wanted.since), ('<=', wanted.until)) if value is not None]:
         processes['and'] = [{'ctime': time} for time in times]
     query.append(orm.WorkChainNode, filters=processes, project=['id', 'uuid', 'ctime'], tag='prediction')
@@ -137,10 +162,7 @@ def _predictions(wanted: Criteria, paths: Sequence[str], systems: Iterable[str] 
         project=[f'attributes.{path}' for path in paths],
         tag='ranking',
     )
-    if wanted.group is not None:
-        query.append(orm.Group, with_node='prediction', filters={'label': wanted.group})
-    query.order_by({'prediction': [{'id': {'order': 'desc'}}]})
-    return query
+    return query.order_by({'prediction': [{'id': {'order': 'desc'}}]})
 
 
 def _energies_above_hull(compounds: Sequence[tuple[str, float, str]], systems: Iterable[str]) -> list[float]:
@@ -153,8 +175,8 @@ def _energies_above_hull(compounds: Sequence[tuple[str, float, str]], systems: I
 
     competing: dict[str, list[tuple[str, float]]] = {potential: [] for _, _, potential in compounds}
     within = _sub_systems(systems)
-    query = _predictions(Criteria(), (*_COMPETING, _POTENTIAL), within if 0 < len(within) <= _MANY_SYSTEMS else None)
-    for *_, formula, energy, potential in query.iterall(batch_size=1000):
+    few = within if 0 < len(within) <= _MANY_SYSTEMS else None
+    for *_, formula, energy, potential in _predictions(Criteria(), (*_COMPETING, _POTENTIAL), few):
         if potential in competing:
             competing[potential].append((formula, energy))
     heights: dict[tuple[str, float, str], float] = {}
@@ -193,6 +215,9 @@ _PROJECTED = (
 _COMPETING = ('formula', 'best.formation_energy_per_atom')
 _POTENTIAL = 'potential.sha256'
 _SYSTEM = 'attributes.chemical_system'
+
+#: Members of a group that are looked up at once.
+_AT_ONCE = 5000
 
 #: Chemical systems beyond which it is quicker to look at all compounds.
 _MANY_SYSTEMS = 1000

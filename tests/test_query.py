@@ -51,5 +51,17 @@ def test_energy_above_hull_by_potential(group, monkeypatch, many):
     assert find_predictions(Criteria(formula='NaBr', group=group, max_energy_above_hull=9)) == []
 
 
+@pytest.mark.parametrize('at_once', [2, 5000])
+def test_a_group_in_parts(group, monkeypatch, at_once):
+    monkeypatch.setattr(query, '_AT_ONCE', at_once)
+    everything = find_predictions(Criteria(group=group))
+    assert [one.pk for one in everything] == sorted((node.pk for node in orm.load_group(group).nodes), reverse=True)
+    assert [one.formula for one in find_predictions(Criteria(group=group), limit=3)] == ['SrTiO3', 'SrTiO3', 'TiO2']
+    assert [one.formula for one in find_predictions(Criteria(group=group, elements=['Sr'], max_energy=-2.95))] == [
+        'SrO',
+        'SrTiO3',
+    ]
+
+
 def test_sub_systems():
     assert query._sub_systems(['O-Sr', 'Na']) == {'O', 'Sr', 'O-Sr', 'Na'}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -89,6 +90,13 @@ def importable_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_settings() -> dict[str, Any]:
     """Return settings with which the six stages take seconds."""
     return copy.deepcopy(TINY)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _hear_interrupts() -> None:
+    """Let the commands that are started hear Ctrl-C, also where a shell has started the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

@@ -176,7 +176,7 @@ def test_most_important_of_a_card(cli, tmp_path):
 def test_ctrl_c(cli, tmp_path):
     """Stopping leaves one sentence and what is needed to go on; the same command does."""
     data = write_crystals(tmp_path / 'known.jsonl')
-    words = ['train', 'distances', '--data', data, '--epochs', 60, '--output', tmp_path / 'weights']
+    words = ['train', 'distances', '--data', data, '--epochs', 300, '--output', tmp_path / 'weights']
     process = subprocess.Popen(
         [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, words)],
         stdout=subprocess.PIPE,
@@ -198,7 +198,7 @@ def test_ctrl_c(cli, tmp_path):
     assert not (tmp_path / 'weights' / 'distances.safetensors').exists()
     again = cli(*words)
     assert again.returncode == 0, again.stderr
-    assert 'epoch 1 of 60' not in again.stderr
+    assert 'epoch 1 of 300' not in again.stderr
     epochs = json.loads((tmp_path / 'weights' / 'distances.json').read_text())['history']['epoch']
     assert epochs == list(range(1, len(epochs) + 1))
 

@@ -26,9 +26,21 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.reconstruct import Candidate, PrototypeLibrary, Reconstruction
     from aiida_alphacrystal.engine.relax import Potential, Relaxation
-    from aiida_alphacrystal.engine.settings import PredictionSettings
+    from aiida_alphacrystal.engine.settings import PredictionSettings, RankSettings
 
-__all__ = ('Models', 'NoCandidateError', 'Pool', 'Prediction', 'generate', 'load_models', 'predict', 'relax_and_rank')
+__all__ = (
+    'Models',
+    'NoCandidateError',
+    'Pool',
+    'Prediction',
+    'expectations',
+    'generate',
+    'hypotheses',
+    'load_models',
+    'predict',
+    'rank_relaxed',
+    'relax_and_rank',
+)
 
 
 class NoCandidateError(AlphaCrystalError):
@@ -91,6 +103,58 @@ def load_models() -> Models:
     return Models(distances=load_network(), cells=load_cell_model(), templates=load_library())
 
 
+def hypotheses(formula: Formula, models: Models, settings: PredictionSettings) -> tuple[CellHypothesis, ...]:
+    """Predict the cells of a compound, as a database gives them back.
+
+    :param formula: the compound.
+    :param models: trained weights.
+    :param settings: of every stage.
+    :raises UnsupportedElementError: if the model does not know an element.
+    """
+    cells = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
+    return tuple(stored_cell(cell) for cell in cells)
+
+
+def expectations(
+    formula: Formula, cells: Sequence[CellHypothesis], models: Models, settings: PredictionSettings
+) -> dict[int, DistancePrediction]:
+    """Predict the distances in cells of every size that occurs, by formula units.
+
+    :param formula: the compound.
+    :param cells: hypotheses about the cell.
+    :param models: trained weights.
+    :param settings: of every stage.
+    :raises UnsupportedElementError: if the model does not know an element.
+    """
+    return {
+        units: predict_distances(
+            models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
+        )
+        for units in sorted({cell.formula_units for cell in cells})
+    }
+
+
+def rank_relaxed(
+    candidates: Sequence[Candidate],
+    relaxations: Sequence[Relaxation],
+    references: Mapping[str, float],
+    settings: RankSettings,
+) -> tuple[RankedCandidate, ...]:
+    """Rank relaxed candidates by what a database gives back of them.
+
+    :param candidates: before their relaxation.
+    :param relaxations: one for each.
+    :param references: energy of each element, eV/atom.
+    :param settings: of the last stage.
+    """
+    return rank_candidates(
+        [stored_number(candidate.cost) for candidate in candidates],
+        [stored_relaxation(relaxation) for relaxation in relaxations],
+        {element: stored_number(energy) for element, energy in references.items()},
+        settings,
+    )
+
+
 def generate(formula: Formula, models: Models, settings: PredictionSettings, seed: int = 0) -> Pool:
     """Make the candidates of a compound, without relaxing them.
 
@@ -104,14 +168,8 @@ def generate(formula: Formula, models: Models, settings: PredictionSettings, see
     check_seed(seed)
     cells: tuple[CellHypothesis, ...] = ()
     if settings.search.max_candidates > 0:
-        hypotheses = predict_cells(models.cells, formula, settings.cells, settings.max_atoms, models.voters)
-        cells = tuple(stored_cell(cell) for cell in hypotheses)
-    distances = {
-        units: predict_distances(
-            models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
-        )
-        for units in dict.fromkeys(cell.formula_units for cell in cells)
-    }
+        cells = hypotheses(formula, models, settings)
+    distances = expectations(formula, cells, models, settings)
     reconstruction = reconstruct(formula, cells, distances, models.templates, settings, seed)
     if not reconstruction.candidates:
         raise NoCandidateError(f'No candidate for {formula.label}: {" ".join(reconstruction.reasons)}')
@@ -151,14 +209,10 @@ def relax_and_rank(
     :raises NoCandidateError: if none could be relaxed.
     """
     structures = [stored_structure(candidate.structure) for candidate in candidates]
-    relaxations = tuple(
-        stored_relaxation(relaxation) for relaxation in relax_structures(structures, potential, settings.relax)
-    )
-    references = {
-        element: stored_number(energy) for element, energy in elemental_references(formula.elements, potential).items()
-    }
-    costs = [stored_number(candidate.cost) for candidate in candidates]
-    ranking = rank_candidates(costs, relaxations, references, settings.rank)
+    relaxed = relax_structures(structures, potential, settings.relax)
+    relaxations = tuple(stored_relaxation(relaxation) for relaxation in relaxed)
+    references = elemental_references(formula.elements, potential)
+    ranking = rank_relaxed(candidates, relaxed, references, settings.rank)
     if not ranking:
         reasons = sorted({str(relaxation.reason) for relaxation in relaxations})
         raise NoCandidateError(f'No candidate for {formula.label} could be relaxed: {" ".join(reasons)}')

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiida_alphacrystal.engine.cells import load_cell_model, predict_cells
+from aiida_alphacrystal.engine.cells import load_cell_model
 from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, one_sentence
 from aiida_alphacrystal.engine.features import featurize
@@ -26,13 +26,12 @@ from aiida_alphacrystal.engine.jobs.files import (
     result_file,
 )
 from aiida_alphacrystal.engine.jobs.results import Failure, Result, pack_state, unpack_state
-from aiida_alphacrystal.engine.network import load_network, predict_distances
-from aiida_alphacrystal.engine.pipeline import Models, NoCandidateError
-from aiida_alphacrystal.engine.rank import rank_candidates
+from aiida_alphacrystal.engine.network import load_network
+from aiida_alphacrystal.engine.pipeline import Models, NoCandidateError, expectations, hypotheses, rank_relaxed
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
 from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
-from aiida_alphacrystal.engine.stored import stored_cell, stored_number, stored_relaxation, stored_structure
+from aiida_alphacrystal.engine.stored import stored_structure
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
@@ -148,16 +147,10 @@ class _Work:
         tools.potential.check_elements(frozenset(formula.elements))
         if self._compound.cells is None:
             self._stage = 'predict_cells'
-            cells = predict_cells(tools.models.cells, formula, settings.cells, settings.max_atoms, tools.models.voters)
-            cells = tuple(stored_cell(cell) for cell in cells)
+            cells = hypotheses(formula, tools.models, settings)
             self._result = dataclasses.replace(self._result, cells=cells)
             self._stage = 'predict_distances'
-            distances = {
-                units: predict_distances(
-                    tools.models.distances, featurize(formula, units, settings.max_atoms), formula.species(units)
-                )
-                for units in sorted({cell.formula_units for cell in cells})
-            }
+            distances = expectations(formula, cells, tools.models, settings)
             self._result = dataclasses.replace(self._result, distances=distances)
         else:
             cells = tuple(_cell(row) for row in self._compound.cells)
@@ -203,12 +196,8 @@ class _Work:
         """Put the relaxed candidates in order."""
         self._stage = 'rank'
         result = self._result
-        relaxations = [stored_relaxation(relaxation) for relaxation in result.relaxations or ()]
-        ranking = rank_candidates(
-            [stored_number(candidate.cost) for candidate in result.candidates or ()],
-            relaxations,
-            {element: stored_number(energy) for element, energy in (result.references or {}).items()},
-            self._tools.settings.rank,
+        ranking = rank_relaxed(
+            result.candidates or (), result.relaxations or (), result.references or {}, self._tools.settings.rank
         )
         self._result = dataclasses.replace(result, ranking=ranking)
 

@@ -129,7 +129,7 @@ def test_a_bug_is_a_result(make_job, monkeypatch, capsys):
     def explode(*args):
         raise RuntimeError('boom')
 
-    monkeypatch.setattr(compounds_module, 'rank_candidates', explode)
+    monkeypatch.setattr(compounds_module, 'rank_relaxed', explode)
     directory = make_job()
     assert run_job(directory).outcome == Outcome.FINISHED
     failure = result_of(directory).failure

@@ -9,12 +9,24 @@ from aiida_alphacrystal.cli.errors import BadInput, Failure
 if TYPE_CHECKING:
     from aiida.orm import Node, WorkChainNode
 
-__all__ = ('PREDICTION', 'REFINEMENT', 'SCREENING', 'check_ended_well', 'find_node')
+__all__ = ('PREDICTION', 'REFINEMENT', 'SCREENING', 'check_ended_well', 'check_identifier', 'find_node')
 
 #: Process types of our work chains.
 PREDICTION = 'aiida.workflows:alphacrystal.predict'
 REFINEMENT = 'aiida.workflows:alphacrystal.refine'
 SCREENING = 'aiida.workflows:alphacrystal.screen'
+
+
+def check_identifier(identifier: str) -> str:
+    """Return what a user has named, which can be checked before a profile is loaded.
+
+    :param identifier: as it was given.
+    :raises BadInput: if it is empty.
+    """
+    name = identifier.strip()
+    if not name:
+        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    return name
 
 
 def find_node(identifier: str, profile: str) -> Node:
@@ -27,9 +39,7 @@ def find_node(identifier: str, profile: str) -> Node:
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import load_node
 
-    name = identifier.strip()
-    if not name:
-        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    name = check_identifier(identifier)
     try:
         return load_node(int(name)) if name.isdecimal() and len(name) < 19 else load_node(name)
     except MultipleObjectsError as exception:

@@ -298,11 +298,10 @@ def _as_path(identifier: str) -> Path | None:
 
 def _load_node(ctx: click.Context, identifier: str, profile: str | None) -> Node:
     """Return the node that a user names."""
-    from aiida_alphacrystal.cli.nodes import find_node
+    from aiida_alphacrystal.cli.nodes import check_identifier, find_node
     from aiida_alphacrystal.cli.profile import load_profile
 
-    if not identifier.strip():  # before a profile is loaded
-        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    check_identifier(identifier)
     name = load_profile(profile, create=False, debug=ctx.obj['debug'])
     return find_node(identifier, name)
 

@@ -46,14 +46,13 @@ def cmd_provenance(
 
     PK|UUID is a prediction, or a structure that one has made. Each line is made from those that stand below it.
     """
-    from aiida_alphacrystal.cli.nodes import find_node
+    from aiida_alphacrystal.cli.nodes import check_identifier, find_node
     from aiida_alphacrystal.cli.profile import load_profile
     from aiida_alphacrystal.cli.streams import clean_stdout
     from aiida_alphacrystal.report.provenance import GRAPH_FORMATS, draw_origins, trace_origins
     from aiida_alphacrystal.report.tables import print_json, print_origins
 
-    if not identifier.strip():  # before a profile is loaded
-        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    check_identifier(identifier)
     if output is not None and output.suffix.removeprefix('.').lower() not in GRAPH_FORMATS:
         raise BadInput(f'A graph cannot be written to {str(output)!r}: give a name that ends with .dot, .svg or .png.')
     with clean_stdout():

@@ -40,12 +40,11 @@ def cmd_report(
     The page shows structures in three dimensions, distances, powder patterns, energies and the provenance. It is
     complete in itself: any browser opens it, offline as well. PK|UUID is what `predict` or `screen` printed.
     """
-    from aiida_alphacrystal.cli.nodes import find_node
+    from aiida_alphacrystal.cli.nodes import check_identifier, find_node
     from aiida_alphacrystal.cli.profile import load_profile, profile_option
     from aiida_alphacrystal.cli.streams import clean_stdout
 
-    if not identifier.strip():  # before a profile is loaded
-        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    check_identifier(identifier)
     if output is not None and output.suffix.lower() not in _ENDINGS:
         raise BadInput(f'A page cannot be written to {str(output)!r}: give a name that ends with .html.')
     with clean_stdout():

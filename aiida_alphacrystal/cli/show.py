@@ -32,13 +32,19 @@ def cmd_show(
 
     PK|UUID is what `predict`, `screen` or `refine` printed; `verdi process list -a` lists all of them.
     """
-    from aiida_alphacrystal.cli.nodes import PREDICTION, REFINEMENT, SCREENING, check_ended_well, find_node
+    from aiida_alphacrystal.cli.nodes import (
+        PREDICTION,
+        REFINEMENT,
+        SCREENING,
+        check_ended_well,
+        check_identifier,
+        find_node,
+    )
     from aiida_alphacrystal.cli.profile import load_profile, profile_option
     from aiida_alphacrystal.cli.results import check_screened, show_refinement, show_result, show_screening
     from aiida_alphacrystal.cli.streams import clean_stdout
 
-    if not identifier.strip():  # before a profile is loaded
-        raise BadInput('The identifier is empty: give the PK or UUID that `predict` printed.')
+    check_identifier(identifier)
     with clean_stdout():
         name = load_profile(profile, create=False, debug=ctx.obj['debug'])
         node = find_node(identifier, name)

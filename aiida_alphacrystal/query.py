@@ -110,9 +110,14 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
     if wanted.max_energy_above_hull is None:
         return [FoundPrediction(*row) for row in _predictions(wanted, _PROJECTED, limit=limit)]
     rows = _predictions(wanted, (*_PROJECTED, _POTENTIAL))
-    heights = _energies_above_hull([(row[3], row[8], row[-1]) for row in rows], {row[4] for row in rows})
-    found = [FoundPrediction(*row[:-1], height) for row, height in zip(rows, heights, strict=True)]
-    return [one for one in found if (one.energy_above_hull or 0.0) <= wanted.max_energy_above_hull][:limit]
+    found = [FoundPrediction(*row) for *row, _ in rows]
+    compounds = [(one.formula, one.formation_energy_per_atom, row[-1]) for one, row in zip(found, rows, strict=True)]
+    heights = _energies_above_hull(compounds, {one.chemical_system for one in found})
+    return [
+        dataclasses.replace(one, energy_above_hull=height)
+        for one, height in zip(found, heights, strict=True)
+        if height <= wanted.max_energy_above_hull
+    ][:limit]
 
 
 def _predictions(
@@ -328,9 +333,11 @@ def _equal_nodes(wanted: Mapping[str, Any], given: Iterable[Mapping[str, int]]) 
         orm.Data, filters={'id': {'in': [pk for _, pk in pairs]}}, project=['id', 'attributes']
     )
     contents = dict(query.all())
-    keys = {'seed': 'value'}
-    return {
-        (label, pk)
-        for label, pk in pairs
-        if wanted[label] == (contents[pk] if label == 'parameters' else contents[pk].get(keys.get(label, 'sha256')))
-    }
+    return {(label, pk) for label, pk in pairs if wanted[label] == _compared(label, contents[pk])}
+
+
+def _compared(label: str, attributes: Mapping[str, Any]) -> Any:
+    """Return by what an input is compared: :func:`_equal_inputs` says the same of nodes that are at hand."""
+    if label == 'parameters':
+        return attributes
+    return attributes.get('value' if label == 'seed' else 'sha256')

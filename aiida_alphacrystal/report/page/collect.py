@@ -27,9 +27,6 @@ MAX_CRYSTALS = 200
 #: Steps, refinements and characters of a description that are shown at most.
 _MAX_STEPS, _MAX_REFINEMENTS, _MAX_DESCRIPTION = 200, 5, 4000
 
-#: Structures whose UUIDs enter one query.
-_LOOKED_UP = 500
-
 
 @dataclasses.dataclass(frozen=True)
 class PredictionPage:
@@ -202,7 +199,8 @@ def _best_crystals(rows: Sequence[ScreenedFormula]) -> dict[int, dict[str, Any]]
     """Return the best structure of the formulas with the lowest energies, by the place of their row."""
     known = [place for place, row in enumerate(rows) if row.formation_energy_per_atom is not None]
     lowest = sorted(known, key=lambda place: (rows[place].formation_energy_per_atom, place))[:MAX_CRYSTALS]
-    found = _best_structures([rows[place].prediction_uuid for place in lowest])
+    uuids = [uuid for place in lowest if (uuid := rows[place].prediction_uuid) is not None]
+    found = _best_structures(uuids) if uuids else {}
     return {
         place: dataclasses.asdict(draw_crystal(structure.get_pymatgen_structure(), to_cif(structure)))
         for place in lowest
@@ -210,21 +208,17 @@ def _best_crystals(rows: Sequence[ScreenedFormula]) -> dict[int, dict[str, Any]]
     }
 
 
-def _best_structures(predictions: Sequence[str | None]) -> dict[str | None, orm.StructureData]:
+def _best_structures(predictions: Sequence[str]) -> dict[str | None, orm.StructureData]:
     """Return the first structure of each prediction by the UUID of the prediction."""
     from aiida import orm
 
     from aiida_alphacrystal.calcfunctions.convert import rank_label
 
-    found: dict[str | None, orm.StructureData] = {}
-    for begin in range(0, len(predictions), _LOOKED_UP):
-        uuids = [uuid for uuid in predictions[begin : begin + _LOOKED_UP] if uuid is not None]
-        query = orm.QueryBuilder()
-        query.append(orm.WorkChainNode, filters={'uuid': {'in': uuids or ['']}}, project='uuid', tag='prediction')
-        edge = {'label': f'structures__{rank_label(1)}'}
-        query.append(orm.StructureData, with_incoming='prediction', edge_filters=edge, project='*')
-        found |= dict(query.all())
-    return found
+    query = orm.QueryBuilder()
+    query.append(orm.WorkChainNode, filters={'uuid': {'in': predictions}}, project='uuid', tag='prediction')
+    edge = {'label': f'structures__{rank_label(1)}'}
+    query.append(orm.StructureData, with_incoming='prediction', edge_filters=edge, project='*')
+    return dict(query.all())
 
 
 def _process_facts(node: orm.WorkChainNode) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,31 @@ class Command:
             cwd=self.directory / 'work',
             stdin=subprocess.DEVNULL,
         )
+
+    def start(self, *args: object, directory: Path) -> subprocess.Popen[str]:
+        """Start a command and go on while it runs."""
+        return subprocess.Popen(
+            [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            cwd=directory,
+        )
+
+
+def wait_until_it_says(process: subprocess.Popen[str], beginning: str) -> None:
+    """Read what a command writes to standard error, up to a line that begins like this."""
+    said = ''
+    while not said.startswith(beginning):
+        said = process.stderr.readline()
+        assert said, f'ended before it said {beginning!r}'
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Send a command what Ctrl-C sends, and return what it still writes."""
+    process.send_signal(signal.SIGINT)
+    return process.communicate()
 
 
 @pytest.fixture

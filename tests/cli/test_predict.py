@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ import aiida_alphacrystal
 from aiida_alphacrystal.engine.datasets import file_sha256
 from aiida_alphacrystal.engine.settings import MAX_SEED
 
+from .conftest import interrupt, wait_until_it_says
 from .test_train import write_crystals
 
 CELLS = str(Path(aiida_alphacrystal.__file__).parent / 'weights' / 'cells.safetensors')
@@ -193,20 +191,9 @@ def test_library_of_the_user(prediction, used_cli, tmp_path):
 
 def test_ctrl_c(prediction, used_cli, tmp_path):
     """Stopping leaves one sentence, the exit status of an interruption, and no process that seems to run."""
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'aiida_alphacrystal.cli', 'predict', 'Al2O3', '--protocol', 'fast', '--no-cache'],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=used_cli.environment,
-        cwd=tmp_path,
-    )
-    said = ''
-    while not said.startswith('5/6'):
-        said = process.stderr.readline()
-        assert said, 'ended before the relaxation'
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate()
+    process = used_cli.start('predict', 'Al2O3', '--protocol', 'fast', '--no-cache', directory=tmp_path)
+    wait_until_it_says(process, '5/6')
+    stdout, stderr = interrupt(process)
     assert process.returncode == 130
     assert stdout == ''
     assert 'Stopped: Work chain' in stderr

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
-import subprocess
-import sys
 
 import pytest
+
+from .conftest import interrupt
 
 FAST = ('--protocol', 'fast', '--sources', 'templates', '--no-relax')
 
@@ -153,19 +152,11 @@ def test_ctrl_c(used_cli, screened, tmp_path):
     """Stopping leaves a sentence and nothing that seems to run; the same command goes on."""
     (tmp_path / 'bromides.txt').write_text('KCl\nKBr\n', encoding='utf-8')
     words = ['screen', tmp_path / 'bromides.txt', '--protocol', 'fast']
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=used_cli.environment,
-        cwd=tmp_path,
-    )
+    process = used_cli.start(*words, directory=tmp_path)
     assert process.stderr.readline() == '1/1 Predicting one formula after the other\n'
     while used_cli(script=STATES.format(first=0)).stdout.startswith('0 '):
         assert process.poll() is None, 'ended before the first prediction'
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate()
+    stdout, stderr = interrupt(process)
     assert (process.returncode, stdout) == (130, '')
     assert stderr.startswith('Stopped: Work chain ')
     assert stderr.endswith(' keeps what had finished; run the same command again to go on from there.\n')

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ import aiida_alphacrystal
 from aiida_alphacrystal.engine.datasets import file_sha256
 from aiida_alphacrystal.engine.reconstruct.library import load_library
 
-from .conftest import Command
+from .conftest import Command, interrupt, wait_until_it_says
 
 CRYSTALS = (
     {'species': ['Na', 'Cl'], 'frac_coords': [[0, 0, 0], [0.5, 0.5, 0.5]], 'spacegroup': 225, 'a': 4.0, 'kind': 'fcc'},
@@ -177,20 +174,9 @@ def test_ctrl_c(cli, tmp_path):
     """Stopping leaves one sentence and what is needed to go on; the same command does."""
     data = write_crystals(tmp_path / 'known.jsonl')
     words = ['train', 'distances', '--data', data, '--epochs', 300, '--output', tmp_path / 'weights']
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=cli.environment,
-        cwd=tmp_path,
-    )
-    said = ''
-    while not said.startswith('epoch 3 '):
-        said = process.stderr.readline()
-        assert said, 'ended before the third epoch'
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate()
+    process = cli.start(*words, directory=tmp_path)
+    wait_until_it_says(process, 'epoch 3 ')
+    stdout, stderr = interrupt(process)
     assert (process.returncode, stdout) == (130, '')
     assert stderr.splitlines()[-1] == (
         'Stopped: The training is not finished; the same command goes on after the last full epoch.'

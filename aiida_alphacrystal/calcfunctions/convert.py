@@ -44,6 +44,7 @@ __all__ = (
     'refined_ranking_to_node',
     'relaxations_to_nodes',
     'relaxed_pool',
+    'structures_from_node',
     'structures_from_nodes',
 )
 
@@ -143,7 +144,11 @@ def distances_from_nodes(nodes: Mapping[str, DistancesData]) -> dict[int, Distan
 
 
 def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reasons: Sequence[str]) -> dict[str, Any]:
-    """Return the pool as a table and one structure node for each candidate.
+    """Return the pool as a table, and the structures of all candidates in one node unless there is none.
+
+    That node holds ``lattices`` (A) of shape (candidates, 3, 3) and ``positions`` (A) of shape (atoms, 3), of all
+    candidates one after the other. A node for each would make three links each on its way through the relaxation,
+    which costs a database more time than the relaxation itself where it is short.
 
     :param formula: the compound.
     :param candidates: the pool in its order.
@@ -170,8 +175,20 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
         for label, candidate in zip(names, candidates, strict=True)
     ]
     table = orm.Dict(_plain({'formula': formula.label, 'rows': rows, 'reasons': list(reasons)}))
+    if not candidates:
+        return {'candidates': table}
     structures = [candidate.structure for candidate in candidates]
-    return _with_structures({'candidates': table}, names, structures)
+    attributes = {'labels': names, 'symbols': [_symbols(structure) for structure in structures]}
+    return {'candidates': table, 'structures': _array_node(_structure_arrays(structures), attributes)}
+
+
+def structures_from_node(node: orm.ArrayData) -> dict[str, Structure]:
+    """Return the candidates before their relaxation by their labels.
+
+    :param node: ``structures`` as :func:`candidates_to_nodes` makes it.
+    """
+    names, symbols = (node.base.attributes.get(name) for name in ('labels', 'symbols'))
+    return dict(zip(names, _read_structures(node, symbols), strict=True))
 
 
 def structures_from_nodes(nodes: Mapping[str, orm.StructureData]) -> dict[str, Structure]:
@@ -198,7 +215,7 @@ def relaxations_to_nodes(
     rows = [
         {
             'label': label,
-            'symbols': [site.specie.symbol for site in relaxation.structure],
+            'symbols': _symbols(relaxation.structure),
             'initial_energy_per_atom': relaxation.initial_energy,
             'energy_per_atom': relaxation.energy,
             'max_force': relaxation.max_force,
@@ -215,12 +232,15 @@ def relaxations_to_nodes(
     }
     structures = [relaxation.structure for relaxation in relaxations.values()]
     arrays = {
-        'lattices': np.stack([structure.lattice.matrix for structure in structures]),
-        'positions': np.concatenate([structure.cart_coords for structure in structures]),
+        **_structure_arrays(structures),
         'forces': np.concatenate([relaxation.forces for relaxation in relaxations.values()]),
         'stresses': np.stack([relaxation.stress for relaxation in relaxations.values()]),
     }
-    return _with_structures({'relaxations': _array_node(arrays, attributes)}, list(relaxations), structures)
+    nodes = {
+        label: orm.StructureData(pymatgen_structure=structure)
+        for label, structure in zip(relaxations, structures, strict=True)
+    }
+    return {'relaxations': _array_node(arrays, attributes), 'structures': nodes}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,15 +286,13 @@ def relaxed_pool(candidates: orm.Dict, relaxations: orm.ArrayData) -> RelaxedPoo
 def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) -> Iterator[Relaxation]:
     """Yield the outcome behind each row of a table of relaxations."""
     from aiida_alphacrystal.engine.relax import Relaxation
-    from aiida_alphacrystal.engine.stored import structure_as_stored
 
-    ends = np.cumsum([len(row['symbols']) for row in rows])[:-1]
-    positions, forces = (np.split(node.get_array(name), ends) for name in ('positions', 'forces'))
-    lattices, stresses = (node.get_array(name) for name in ('lattices', 'stresses'))
-    for row, *arrays in zip(rows, lattices, positions, forces, stresses, strict=True):
-        lattice, coordinates, force, stress = arrays
+    symbols = [row['symbols'] for row in rows]
+    structures = _read_structures(node, symbols)
+    forces = np.split(node.get_array('forces'), _ends(symbols))
+    for row, structure, force, stress in zip(rows, structures, forces, node.get_array('stresses'), strict=True):
         yield Relaxation(
-            structure=structure_as_stored(lattice, row['symbols'], coordinates),
+            structure=structure,
             energy=_number(row['energy_per_atom']),
             forces=force,
             max_force=_number(row['max_force']),
@@ -425,12 +443,29 @@ def _array_node(arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> orm
     return node
 
 
-def _with_structures(nodes: dict[str, Any], names: Sequence[str], structures: Sequence[Structure]) -> dict[str, Any]:
-    """Add a namespace of structure nodes, unless it would be empty."""
-    if names:
-        pairs = zip(names, structures, strict=True)
-        nodes['structures'] = {label: orm.StructureData(pymatgen_structure=structure) for label, structure in pairs}
-    return nodes
+def _symbols(structure: Structure) -> list[str]:
+    return [site.specie.symbol for site in structure]
+
+
+def _structure_arrays(structures: Sequence[Structure]) -> dict[str, Any]:
+    """Return lattices, (structures, 3, 3), and positions, (atoms, 3), of all structures one after the other, in A."""
+    return {
+        'lattices': np.stack([structure.lattice.matrix for structure in structures]),
+        'positions': np.concatenate([structure.cart_coords for structure in structures]),
+    }
+
+
+def _read_structures(node: orm.ArrayData, symbols: Sequence[Sequence[str]]) -> Iterator[Structure]:
+    """Yield the structures of a node as a structure node of each would give them back."""
+    from aiida_alphacrystal.engine.stored import structure_as_stored
+
+    positions = np.split(node.get_array('positions'), _ends(symbols))
+    return map(structure_as_stored, node.get_array('lattices'), symbols, positions)
+
+
+def _ends(symbols: Sequence[Sequence[str]]) -> Any:
+    """Return where the atoms of one structure end and those of the next begin."""
+    return np.cumsum([len(names) for names in symbols])[:-1]
 
 
 def _plain(value: Any) -> Any:

@@ -28,8 +28,8 @@ def reconstruct(
     :param parameters: ``templates``, ``search``, ``max_atoms`` and ``algorithm_version``.
     :param seed: every random draw follows from it.
     :param namespaces: ``distances``, the nodes that ``predict_distances`` returns, by their labels.
-    :return: ``candidates``, a table of the pool and the reasons why hypotheses gave nothing, and ``structures``, the
-        candidates before relaxation by their labels ``c_001``, ``c_002``, ...
+    :return: ``candidates``, a table of the pool and the reasons why hypotheses gave nothing, its rows labelled
+        ``c_001``, ``c_002``, ..., and ``structures``, the lattices and positions (A) of all candidates as arrays.
     """
     from aiida_alphacrystal.engine import reconstruct as engine
     from aiida_alphacrystal.engine.settings import check_seed

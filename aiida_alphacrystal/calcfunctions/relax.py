@@ -17,25 +17,25 @@ __all__ = ('relax',)
 
 
 @calcfunction
-def relax(potential: PotentialData, parameters: orm.Dict, **namespaces: Any) -> dict[str, Any] | ExitCode:
+def relax(structures: orm.ArrayData, potential: PotentialData, parameters: orm.Dict) -> dict[str, Any] | ExitCode:
     """Relax every candidate, atoms and cell, with one potential.
 
+    :param structures: the candidates, as ``reconstruct`` returns them.
     :param potential: the potential that gives energies, forces and stresses.
     :param parameters: ``relax`` and ``algorithm_version``.
-    :param namespaces: ``structures``, the candidates by their labels.
     :return: ``relaxations``, one row per candidate (energy in eV/atom, largest force in eV/A, steps, convergence,
         reason of failure), the relaxed structures (A), forces (eV/A) and stresses (eV/A^3) of all as arrays, and the
-        energies of the elements (eV/atom); ``structures``, the relaxed candidates under the same labels.
+        energies of the elements (eV/atom); ``structures``, the relaxed candidates as nodes by their labels.
     """
     from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 
     try:
         settings = read_settings(parameters).relax
-        structures = convert.structures_from_nodes(namespaces['structures'])
+        candidates = convert.structures_from_node(structures)
         loaded = load_potential(potential.to_files())
-        relaxations = relax_structures(list(structures.values()), loaded, settings)
-        elements = {symbol for structure in structures.values() for symbol in structure.symbol_set}
+        relaxations = relax_structures(list(candidates.values()), loaded, settings)
+        elements = {symbol for structure in candidates.values() for symbol in structure.symbol_set}
         references = elemental_references(sorted(elements), loaded)
     except AlphaCrystalError as error:
         return exit_code_for(error)
-    return convert.relaxations_to_nodes(dict(zip(structures, relaxations, strict=True)), references, loaded.facts)
+    return convert.relaxations_to_nodes(dict(zip(candidates, relaxations, strict=True)), references, loaded.facts)

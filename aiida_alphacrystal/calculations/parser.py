@@ -147,11 +147,11 @@ def _nodes(result: Result) -> dict[str, Any]:
     if result.candidates is None:
         return nodes
     made = convert.candidates_to_nodes(formula, result.candidates, result.reasons)
-    nodes['candidates'] = made['candidates']
-    nodes |= {f'structures.{label}': node for label, node in made.get('structures', {}).items()}
+    nodes |= made
     if result.relaxations is None or result.references is None or result.potential is None:
         return nodes
-    relaxations = dict(zip(made['structures'], result.relaxations, strict=True))
+    names = [row['label'] for row in made['candidates']['rows']]
+    relaxations = dict(zip(names, result.relaxations, strict=True))
     relaxed = convert.relaxations_to_nodes(relaxations, result.references, result.potential)
     nodes['relaxations'] = relaxed['relaxations']
     nodes |= {f'relaxed.{label}': node for label, node in relaxed['structures'].items()}

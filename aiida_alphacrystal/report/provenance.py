@@ -16,7 +16,7 @@ __all__ = ('GRAPH_FORMATS', 'Origin', 'draw_origins', 'trace_origins')
 #: Kinds of files that a graph can be written to, by the ending of their name.
 GRAPH_FORMATS = ('dot', 'svg', 'png', 'pdf')
 
-#: Namespace of the inputs of a step that holds every candidate, of which only one became the structure.
+#: What comes before the label of a candidate where a step has a structure for each.
 _CANDIDATES = 'structures__'
 
 
@@ -55,7 +55,7 @@ class Origin:
 def trace_origins(node: orm.Data, role: str = 'structure') -> Origin:
     """Return a node with everything that it was made from, as a tree.
 
-    Of the candidates that a step has worked on only the one is followed that has become the node.
+    Where a step has worked on all candidates, the tree says which of them has become the node.
 
     :param node: such as a ranked structure of a prediction.
     :param role: what it is called.
@@ -76,9 +76,9 @@ def _trace(node: orm.Data, role: str, seen: set[int]) -> Origin:
         origin = Origin(int(step.pk or 0), step.uuid, label, _describe(step), step=True, repeated=True)
     else:
         seen.add(int(step.pk or 0))
-        origins, left_out = _inputs(step, label)
-        text_of_step = _describe(step) + (f', with {left_out} other candidates' if left_out else '')
-        traced = tuple(_trace(entry, name, seen) for name, entry in origins)
+        candidate = label.removeprefix(_CANDIDATES) if label.startswith(_CANDIDATES) else None
+        text_of_step = _describe(step) + (f', of candidate {candidate}' if candidate else '')
+        traced = tuple(_trace(entry, name, seen) for name, entry in _inputs(step))
         origin = Origin(int(step.pk or 0), step.uuid, label, text_of_step, traced, step=True)
     return Origin(pk, node.uuid, role, text, (origin,))
 
@@ -91,16 +91,13 @@ def _creation(node: orm.Data) -> tuple[orm.CalculationNode, str] | None:
     return None if link is None else (link.node, link.link_label)
 
 
-def _inputs(step: orm.CalculationNode, output: str) -> tuple[list[tuple[str, orm.Data]], int]:
-    """Return the inputs behind one output of a step by their labels, and how many candidates were left out."""
+def _inputs(step: orm.CalculationNode) -> list[tuple[str, orm.Data]]:
+    """Return the inputs of a step by their labels, the parameters last."""
     from aiida.common import LinkType
 
     links = step.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
-    labels = {link.link_label for link in links}
-    one = output if output in labels and output.startswith(_CANDIDATES) else None
-    kept = [link for link in links if one in (None, link.link_label) or not link.link_label.startswith(_CANDIDATES)]
-    kept.sort(key=lambda link: (link.link_label == 'parameters', int(link.node.pk)))
-    return [(link.link_label, link.node) for link in kept], len(links) - len(kept)
+    links.sort(key=lambda link: (link.link_label == 'parameters', int(link.node.pk)))
+    return [(link.link_label, link.node) for link in links]
 
 
 def _describe(node: orm.Node) -> str:
@@ -116,6 +113,8 @@ def _describe(node: orm.Node) -> str:
     if isinstance(node, orm.Dict):
         rows = node.get_dict().get('rows')
         return ', '.join(sorted(node.keys())) if rows is None else f'{len(rows)} rows'
+    if 'labels' in node.base.attributes.keys():
+        return f'{len(node.base.attributes.get("labels"))} candidates'
     return str(node.get_description()) or type(node).__name__
 
 

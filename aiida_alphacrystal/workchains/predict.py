@@ -348,7 +348,7 @@ class PredictWorkChain(WorkChain):
 
     def run_relax(self) -> ExitCode | None:
         """Relax every candidate."""
-        structures = dict(self._found('reconstruct')['structures'])
+        structures = self._found('reconstruct')['structures']
         if error := self._run_stage('relax', potential=self.inputs.potential, structures=structures):
             return error
         return self._check_relaxations()
@@ -433,7 +433,7 @@ class PredictWorkChain(WorkChain):
         :param found: what the job has found for the compound.
         """
         if 'candidates' in found:
-            self.ctx.reconstruct = {key: found[key] for key in ('candidates', 'structures') if key in found}
+            self.ctx.reconstruct = {'candidates': found['candidates']}
             if error := self._check_candidates():
                 return error
         if 'relaxations' not in found:

@@ -74,5 +74,5 @@ def potential(aiida_profile: Any) -> PotentialData:
 @pytest.fixture(scope='session')
 def relaxation(reconstruction: dict[str, Any], potential: PotentialData) -> dict[str, Any]:
     return calcfunctions.relax(
-        potential=potential, parameters=parameters_of('relax'), structures=dict(reconstruction['structures'])
+        potential=potential, parameters=parameters_of('relax'), structures=reconstruction['structures']
     )

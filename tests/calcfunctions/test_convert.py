@@ -87,7 +87,7 @@ def test_candidates_keep_cell_order_and_seed():
             }
         ],
     }
-    back = convert.structures_from_nodes({'c_001': nodes['structures']['c_001'].store()})['c_001']
+    back = convert.structures_from_node(nodes['structures'].store())['c_001']
     assert [site.specie.symbol for site in back] == ['Sr', 'Ti', 'O', 'O', 'O']
     assert np.allclose(back.lattice.matrix, structure.lattice.matrix, rtol=0, atol=1e-12)
     assert np.allclose(back.cart_coords, structure.cart_coords, rtol=0, atol=1e-12)

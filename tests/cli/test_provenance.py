@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -36,12 +37,12 @@ def test_every_step_once(traced):
     assert sorted(names) == ['featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'relax']
 
 
-def test_only_the_candidate_that_became_the_structure(traced, prediction):
+def test_the_candidate_that_became_the_structure(traced, prediction):
     relax = traced['origins'][0]
-    candidates = [origin for origin in relax['origins'] if origin['role'].startswith('structures__')]
-    assert len(candidates) == 1
-    assert candidates[0]['role'] == relax['role']
-    assert 'other candidates' in relax['text']
+    assert relax['text'] == f'relax, of candidate {relax["role"].removeprefix("structures__")}'
+    candidates = next(origin for origin in relax['origins'] if origin['role'] == 'structures')
+    assert re.fullmatch('[1-9][0-9]* candidates', candidates['text'])
+    assert candidates['origins'][0]['text'] == 'reconstruct'
 
 
 def test_tree(used_cli, prediction):

@@ -14,7 +14,7 @@ from aiida.manage.caching import enable_caching
 from aiida.plugins import WorkflowFactory
 
 from aiida_alphacrystal import calcfunctions
-from aiida_alphacrystal.calcfunctions import parameters
+from aiida_alphacrystal.calcfunctions import convert, parameters
 from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine import pipeline
 from aiida_alphacrystal.engine.composition import parse_formula
@@ -89,10 +89,16 @@ def test_ranked_structures_are_the_relaxed_nodes(prediction):
         assert structure.get_cell_volume() / len(structure.sites) == pytest.approx(row['volume_per_atom'], abs=1e-9)
 
 
-def test_every_candidate_is_a_node_before_and_after(prediction):
+def test_every_candidate_is_stored_before_and_after(prediction):
     reconstruct, relax = stages_of(prediction)[3:5]
-    labels = [row['label'] for row in prediction.outputs.candidates['rows']]
-    assert labels == sorted(reconstruct.outputs.structures) == sorted(relax.outputs.structures)
+    rows = prediction.outputs.candidates['rows']
+    before = convert.structures_from_node(reconstruct.outputs.structures)
+    labels = [row['label'] for row in rows]
+    assert labels == list(before) == sorted(relax.outputs.structures)
+    assert [len(structure) for structure in before.values()] == [row['number_of_atoms'] for row in rows]
+    for label, structure in before.items():
+        symbols = [site.specie.symbol for site in structure]
+        assert relax.outputs.structures[label].get_site_kindnames() == symbols
     assert labels == [row['label'] for row in prediction.outputs.relaxations.base.attributes.get('rows')]
 
 

@@ -113,8 +113,9 @@ def _describe(node: orm.Node) -> str:
     if isinstance(node, orm.Dict):
         rows = node.get_dict().get('rows')
         return ', '.join(sorted(node.keys())) if rows is None else f'{len(rows)} rows'
-    if 'labels' in node.base.attributes.keys():
-        return f'{len(node.base.attributes.get("labels"))} candidates'
+    names = node.base.attributes.get('labels', None)
+    if names is not None:
+        return f'{len(names)} candidates'
     return str(node.get_description()) or type(node).__name__
 
 

@@ -39,11 +39,12 @@ __all__ = (
     'in_order',
     'labels',
     'rank_label',
-    'ranking_to_node',
+    'ranking_to_nodes',
     'read_formula',
     'refined_ranking_to_node',
-    'relaxations_to_nodes',
+    'relaxations_to_node',
     'relaxed_pool',
+    'relaxed_structures',
     'structures_from_node',
     'structures_from_nodes',
 )
@@ -148,7 +149,7 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
 
     That node holds ``lattices`` (A) of shape (candidates, 3, 3) and ``positions`` (A) of shape (atoms, 3), of all
     candidates one after the other. A node for each would make three links each on its way through the relaxation,
-    which costs a database more time than the relaxation itself where it is short.
+    which can take a database longer than the relaxation itself.
 
     :param formula: the compound.
     :param candidates: the pool in its order.
@@ -199,14 +200,13 @@ def structures_from_nodes(nodes: Mapping[str, orm.StructureData]) -> dict[str, S
     return {label: nodes[label].get_pymatgen_structure() for label in sorted(nodes)}
 
 
-def relaxations_to_nodes(
+def relaxations_to_node(
     relaxations: Mapping[str, Relaxation], references: Mapping[str, float], potential: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the outcome of every relaxation as one table node, and one structure node for each.
+) -> orm.ArrayData:
+    """Return the outcome of every relaxation as one table node.
 
-    The table holds all structures as well, in arrays of all candidates one after the other: ``lattices`` (A) and
-    ``stresses`` (eV/A^3) of shape (candidates, 3, 3), ``positions`` (A) and ``forces`` (eV/A) of shape (atoms, 3). To
-    rank by these takes two inputs instead of one for each candidate.
+    The structures lie in arrays of all candidates one after the other: ``lattices`` (A) and ``stresses`` (eV/A^3) of
+    shape (candidates, 3, 3), ``positions`` (A) and ``forces`` (eV/A) of shape (atoms, 3).
 
     :param relaxations: outcomes by label of the candidate.
     :param references: energy of each element in eV/atom.
@@ -236,11 +236,7 @@ def relaxations_to_nodes(
         'forces': np.concatenate([relaxation.forces for relaxation in relaxations.values()]),
         'stresses': np.stack([relaxation.stress for relaxation in relaxations.values()]),
     }
-    nodes = {
-        label: orm.StructureData(pymatgen_structure=structure)
-        for label, structure in zip(relaxations, structures, strict=True)
-    }
-    return {'relaxations': _array_node(arrays, attributes), 'structures': nodes}
+    return _array_node(arrays, attributes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,6 +246,7 @@ class RelaxedPool:
     :param formula: the compound, as the table of the pool names it.
     :param rows: row of each candidate in the table of the pool.
     :param relaxations: the outcomes.
+    :param positions: Cartesian coordinates (A) of the atoms of each as they are stored, to the last bit.
     :param references: energy of each element in eV/atom.
     :param potential: name and version of what gave the energies.
     """
@@ -257,6 +254,7 @@ class RelaxedPool:
     formula: str
     rows: tuple[dict[str, Any], ...]
     relaxations: tuple[Relaxation, ...]
+    positions: tuple[Any, ...]
     references: dict[str, float]
     potential: dict[str, str]
 
@@ -278,9 +276,20 @@ def relaxed_pool(candidates: orm.Dict, relaxations: orm.ArrayData) -> RelaxedPoo
         formula=candidates['formula'],
         rows=tuple(rows[outcome['label']] for outcome in outcomes),
         relaxations=tuple(_read_relaxations(relaxations, outcomes)),
+        positions=tuple(_split_atoms(relaxations, 'positions', [row['symbols'] for row in outcomes])),
         references=relaxations.base.attributes.get('elemental_references'),
         potential=relaxations.base.attributes.get('potential'),
     )
+
+
+def relaxed_structures(relaxations: orm.ArrayData) -> dict[str, Structure]:
+    """Return all candidates after their relaxation by their labels.
+
+    :param relaxations: table of the outcomes.
+    """
+    rows = relaxations.base.attributes.get('rows')
+    structures = _read_structures(relaxations, [row['symbols'] for row in rows])
+    return {row['label']: structure for row, structure in zip(rows, structures, strict=True)}
 
 
 def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) -> Iterator[Relaxation]:
@@ -289,7 +298,7 @@ def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) ->
 
     symbols = [row['symbols'] for row in rows]
     structures = _read_structures(node, symbols)
-    forces = np.split(node.get_array('forces'), _ends(symbols))
+    forces = _split_atoms(node, 'forces', symbols)
     for row, structure, force, stress in zip(rows, structures, forces, node.get_array('stresses'), strict=True):
         yield Relaxation(
             structure=structure,
@@ -304,10 +313,11 @@ def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) ->
         )
 
 
-def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm.Dict:
-    """Return the ranking as a table without identifiers or times, so that the same run gives the same content.
+def ranking_to_nodes(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> dict[str, Any]:
+    """Return the ranking as a table, and the structures by the labels of their ranks.
 
-    Beside the rows stand the compound, the best row and all space groups, by which a query finds a prediction.
+    The table has no identifiers or times, so that the same run gives the same content. Beside the rows stand the
+    compound, the best row and all space groups, by which a query finds a prediction.
 
     :param pool: what was ranked.
     :param ranked: the distinct structures, the best first.
@@ -331,7 +341,11 @@ def ranking_to_node(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> orm
     best = {key: rows[0][key] for key in _BEST_COLUMNS} if rows else None
     spacegroups = sorted({row['spacegroup'] for row in rows})
     content = {**facts, 'best': best, 'spacegroups': spacegroups, 'potential': pool.potential, 'rows': rows}
-    return orm.Dict(_plain(content))
+    structures = {
+        rank_label(place.rank): _structure_node(pool.relaxations[place.index].structure, pool.positions[place.index])
+        for place in ranked
+    }
+    return {'ranking': orm.Dict(_plain(content)), 'structures': structures}
 
 
 def compound_facts(formula: Formula) -> dict[str, Any]:
@@ -378,7 +392,7 @@ def refined_ranking_to_node(
     :param places: the structures that were refined, the best first.
     :param failed: exit status and reason of every calculation that failed, by label.
     :param predicted: labels of all structures in the order of the prediction.
-    :param ranking: as :func:`ranking_to_node` makes it, None where there was no prediction.
+    :param ranking: ``ranking`` as :func:`ranking_to_nodes` makes it, None where there was no prediction.
     """
     from aiida_alphacrystal.engine.refinement import order_agreement
 
@@ -455,17 +469,28 @@ def _structure_arrays(structures: Sequence[Structure]) -> dict[str, Any]:
     }
 
 
+def _structure_node(structure: Structure, positions: Any) -> orm.StructureData:
+    """Return a node that holds given positions; those of a pymatgen structure have gone through its lattice.
+
+    :param structure: lattice and elements.
+    :param positions: A, (atoms, 3).
+    """
+    node = orm.StructureData(cell=structure.lattice.matrix.tolist())
+    for symbol, position in zip(_symbols(structure), positions.tolist(), strict=True):
+        node.append_atom(symbols=symbol, position=position)
+    return node
+
+
 def _read_structures(node: orm.ArrayData, symbols: Sequence[Sequence[str]]) -> Iterator[Structure]:
     """Yield the structures of a node as a structure node of each would give them back."""
     from aiida_alphacrystal.engine.stored import structure_as_stored
 
-    positions = np.split(node.get_array('positions'), _ends(symbols))
-    return map(structure_as_stored, node.get_array('lattices'), symbols, positions)
+    return map(structure_as_stored, node.get_array('lattices'), symbols, _split_atoms(node, 'positions', symbols))
 
 
-def _ends(symbols: Sequence[Sequence[str]]) -> Any:
-    """Return where the atoms of one structure end and those of the next begin."""
-    return np.cumsum([len(names) for names in symbols])[:-1]
+def _split_atoms(node: orm.ArrayData, name: str, symbols: Sequence[Sequence[str]]) -> list[Any]:
+    """Return the part of each structure of an array that holds the atoms of all, one structure after the other."""
+    return np.split(node.get_array(name), np.cumsum([len(names) for names in symbols])[:-1])
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida import orm
 from aiida.engine import ExitCode, calcfunction
 
@@ -14,13 +16,14 @@ __all__ = ('rank',)
 
 
 @calcfunction
-def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict) -> dict[str, orm.Dict] | ExitCode:
+def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict) -> dict[str, Any] | ExitCode:
     """Rank the distinct relaxed structures.
 
     :param candidates: as ``reconstruct`` returns them.
     :param relaxations: as ``relax`` returns them, with the relaxed structures.
     :param parameters: ``rank`` and ``algorithm_version``.
-    :return: ``ranking``, one row per distinct structure, the best first; energies in eV/atom, volumes in A^3/atom.
+    :return: ``ranking``, one row per distinct structure, the best first (energies in eV/atom, volumes in A^3/atom), and
+        ``structures``, these structures by the labels ``rank_01``, ``rank_02``, ...
     """
     from aiida_alphacrystal.engine.rank import rank_candidates
 
@@ -30,4 +33,4 @@ def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict)
         ranked = rank_candidates(pool.costs, pool.relaxations, pool.references, settings)
     except AlphaCrystalError as error:
         return exit_code_for(error)
-    return {'ranking': convert.ranking_to_node(pool, ranked)}
+    return convert.ranking_to_nodes(pool, ranked)

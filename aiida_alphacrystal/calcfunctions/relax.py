@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida import orm
 from aiida.engine import ExitCode, calcfunction
 
@@ -17,7 +15,9 @@ __all__ = ('relax',)
 
 
 @calcfunction
-def relax(structures: orm.ArrayData, potential: PotentialData, parameters: orm.Dict) -> dict[str, Any] | ExitCode:
+def relax(
+    structures: orm.ArrayData, potential: PotentialData, parameters: orm.Dict
+) -> dict[str, orm.ArrayData] | ExitCode:
     """Relax every candidate, atoms and cell, with one potential.
 
     :param structures: the candidates, as ``reconstruct`` returns them.
@@ -25,7 +25,7 @@ def relax(structures: orm.ArrayData, potential: PotentialData, parameters: orm.D
     :param parameters: ``relax`` and ``algorithm_version``.
     :return: ``relaxations``, one row per candidate (energy in eV/atom, largest force in eV/A, steps, convergence,
         reason of failure), the relaxed structures (A), forces (eV/A) and stresses (eV/A^3) of all as arrays, and the
-        energies of the elements (eV/atom); ``structures``, the relaxed candidates as nodes by their labels.
+        energies of the elements (eV/atom).
     """
     from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 
@@ -38,4 +38,5 @@ def relax(structures: orm.ArrayData, potential: PotentialData, parameters: orm.D
         references = elemental_references(sorted(elements), loaded)
     except AlphaCrystalError as error:
         return exit_code_for(error)
-    return convert.relaxations_to_nodes(dict(zip(candidates, relaxations, strict=True)), references, loaded.facts)
+    outcomes = dict(zip(candidates, relaxations, strict=True))
+    return {'relaxations': convert.relaxations_to_node(outcomes, references, loaded.facts)}

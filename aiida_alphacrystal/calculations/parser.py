@@ -152,10 +152,10 @@ def _nodes(result: Result) -> dict[str, Any]:
         return nodes
     names = [row['label'] for row in made['candidates']['rows']]
     relaxations = dict(zip(names, result.relaxations, strict=True))
-    relaxed = convert.relaxations_to_nodes(relaxations, result.references, result.potential)
-    nodes['relaxations'] = relaxed['relaxations']
-    nodes |= {f'relaxed.{label}': node for label, node in relaxed['structures'].items()}
-    if result.ranking is not None:
-        pool = convert.relaxed_pool(nodes['candidates'], relaxed['relaxations'])
-        nodes['ranking'] = convert.ranking_to_node(pool, result.ranking)
+    nodes['relaxations'] = convert.relaxations_to_node(relaxations, result.references, result.potential)
+    if result.ranking is None:
+        return nodes
+    ranked = convert.ranking_to_nodes(convert.relaxed_pool(nodes['candidates'], nodes['relaxations']), result.ranking)
+    nodes['ranking'] = ranked['ranking']
+    nodes |= {f'ranked.{label}': node for label, node in ranked['structures'].items()}
     return nodes

@@ -160,7 +160,7 @@ class PredictCalculation(CalcJob):
         spec.output_namespace(
             'predictions',
             dynamic=True,
-            help='By label: cells, distances, candidates, structures, relaxations, relaxed and ranking.',
+            help='By label: cells, distances, candidates, structures, relaxations, ranking and ranked.',
         )
 
         define_exit_codes(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ __all__ = ('GRAPH_FORMATS', 'Origin', 'draw_origins', 'trace_origins')
 #: Kinds of files that a graph can be written to, by the ending of their name.
 GRAPH_FORMATS = ('dot', 'svg', 'png', 'pdf')
 
-#: What comes before the label of a candidate where a step has a structure for each.
-_CANDIDATES = 'structures__'
+#: Label of a ranked structure among the outputs of the step that has ranked it.
+_RANKED = re.compile('(?P<namespace>.*)(structures|ranked)__rank_(?P<rank>[0-9]+)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Origin:
 def trace_origins(node: orm.Data, role: str = 'structure') -> Origin:
     """Return a node with everything that it was made from, as a tree.
 
-    Where a step has worked on all candidates, the tree says which of them has become the node.
+    Where it was ranked, the tree says which candidate it was.
 
     :param node: such as a ranked structure of a prediction.
     :param role: what it is called.
@@ -76,8 +77,8 @@ def _trace(node: orm.Data, role: str, seen: set[int]) -> Origin:
         origin = Origin(int(step.pk or 0), step.uuid, label, _describe(step), step=True, repeated=True)
     else:
         seen.add(int(step.pk or 0))
-        candidate = label.removeprefix(_CANDIDATES) if label.startswith(_CANDIDATES) else None
-        text_of_step = _describe(step) + (f', of candidate {candidate}' if candidate else '')
+        candidate = _candidate(step, label)
+        text_of_step = _describe(step) + (f', candidate {candidate}' if candidate else '')
         traced = tuple(_trace(entry, name, seen) for name, entry in _inputs(step))
         origin = Origin(int(step.pk or 0), step.uuid, label, text_of_step, traced, step=True)
     return Origin(pk, node.uuid, role, text, (origin,))
@@ -89,6 +90,20 @@ def _creation(node: orm.Data) -> tuple[orm.CalculationNode, str] | None:
 
     link = node.base.links.get_incoming(link_type=LinkType.CREATE).first()
     return None if link is None else (link.node, link.link_label)
+
+
+def _candidate(step: orm.CalculationNode, output: str) -> str | None:
+    """Return the label of the candidate that a ranked structure was, None where a step has not ranked."""
+    from aiida.common import LinkType
+
+    found = _RANKED.fullmatch(output)
+    if found is None:
+        return None
+    label = f'{found["namespace"]}ranking'
+    ranking = step.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).first()
+    if ranking is None:
+        return None
+    return next(row['label'] for row in ranking.node['rows'] if row['rank'] == int(found['rank']))
 
 
 def _inputs(step: orm.CalculationNode) -> list[tuple[str, orm.Data]]:

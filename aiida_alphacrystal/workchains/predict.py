@@ -123,7 +123,7 @@ class PredictWorkChain(WorkChain):
             dynamic=True,
             required=False,
             help='What a job has found, so that nothing is computed: its `report`, and for this compound, as far as it '
-            'has come, cells, distances, candidates, relaxations, ranking and relaxed, the structures that are ranked.',
+            'has come, cells, distances, candidates, relaxations, ranking and ranked, the structures of the ranking.',
         )
         spec.input(
             'computed_label',
@@ -299,7 +299,7 @@ class PredictWorkChain(WorkChain):
         row = next(row for row in found['report']['rows'] if row['label'] == self.inputs.computed_label)
         if row['state'] == FAILED:
             return own_exit_code(self, row['exit_status'], row['reason'], row['stage'])
-        self.ctx.rank = {'ranking': found['ranking']}
+        self.ctx.rank = {'ranking': found['ranking'], 'structures': dict(found['ranked'])}
         return None
 
     def run_featurize(self) -> ExitCode | None:
@@ -397,10 +397,9 @@ class PredictWorkChain(WorkChain):
 
     def results(self) -> None:
         """Attach the ranking and the ranked structures."""
-        ranking = self._found('rank')['ranking']
-        relaxed = self._found('relax')['structures']
-        self.out('ranking', ranking)
-        self.out('structures', {convert.rank_label(row['rank']): relaxed[row['label']] for row in ranking['rows']})
+        found = self._found('rank')
+        self.out('ranking', found['ranking'])
+        self.out('structures', dict(found['structures']))
 
     def should_refine(self) -> bool:
         """Return whether the best structures are to be refined with DFT."""
@@ -438,7 +437,7 @@ class PredictWorkChain(WorkChain):
                 return error
         if 'relaxations' not in found:
             return None
-        self.ctx.relax = {'relaxations': found['relaxations'], 'structures': dict(found.get('relaxed', {}))}
+        self.ctx.relax = {'relaxations': found['relaxations']}
         return self._check_relaxations()
 
     def _check_candidates(self) -> ExitCode | None:

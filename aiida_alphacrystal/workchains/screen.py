@@ -38,7 +38,7 @@ DEFAULT_CONCURRENT = 10
 DEFAULT_PER_JOB, MAX_PER_JOB = 20, 200
 
 #: What a prediction takes over from a job that has predicted many.
-_TAKEN_OVER = ('cells', 'distances', 'candidates', 'relaxations', 'ranking')
+_TAKEN_OVER = ('cells', 'distances', 'candidates', 'relaxations', 'ranking', 'ranked')
 
 #: Rows of a table that are made at once: with every input of a function AiiDA compares all that it has already.
 _TABULATED = 40
@@ -439,10 +439,7 @@ def _taken_over(found: Mapping[str, Any]) -> dict[str, Any]:
 
     :param found: nodes of the compound.
     """
-    taken = {name: found[name] for name in _TAKEN_OVER if name in found}
-    if 'ranking' in taken:
-        taken['relaxed'] = {row['label']: found['relaxed'][row['label']] for row in taken['ranking']['rows']}
-    return taken
+    return {name: found[name] for name in _TAKEN_OVER if name in found}
 
 
 def _was_killed(process: orm.ProcessNode) -> bool:

@@ -101,14 +101,14 @@ def test_energy_before_the_relaxation_round_trip(known):
         'c_001': Relaxation(structure, -3.5, zeros, 0.0, np.zeros((3, 3)), 4, True, None, -3.25),
         'c_002': Relaxation(structure, math.nan, zeros, 0.0, np.zeros((3, 3)), 4, False, reason),
     }
-    nodes = convert.relaxations_to_nodes(relaxations, {'Na': -1.3, 'Cl': -1.8}, {'name': 'chgnet'})
-    rows = nodes['relaxations'].base.attributes.get('rows')
+    node = convert.relaxations_to_node(relaxations, {'Na': -1.3, 'Cl': -1.8}, {'name': 'chgnet'})
+    rows = node.base.attributes.get('rows')
     assert [row['initial_energy_per_atom'] for row in rows] == [-3.25, None]
     if not known:  # as an earlier version has left it
         rows = [{key: row[key] for key in row if key != 'initial_energy_per_atom'} for row in rows]
-        nodes['relaxations'].base.attributes.set('rows', rows)
+        node.base.attributes.set('rows', rows)
     candidates = orm.Dict({'formula': 'NaCl', 'rows': [{'label': label, 'cost': 0.0} for label in relaxations]})
-    pool = convert.relaxed_pool(candidates, nodes['relaxations'])
+    pool = convert.relaxed_pool(candidates, node)
     assert [one.initial_energy for one in pool.relaxations] == [-3.25 if known else None, None]
     assert [one.energy for one in pool.relaxations] == pytest.approx([-3.5, math.nan], nan_ok=True)
 

@@ -85,7 +85,7 @@ def test_many_formulas_in_one_job(job, prediction):
     assert (rows['f_2']['exit_status'], rows['f_2']['stage']) == (201, 'featurize')
     assert 'is not a chemical element' in rows['f_2']['reason']
     found = node.outputs.predictions['f_1']
-    assert set(found) == {'cells', 'distances', 'candidates', 'structures', 'relaxations', 'relaxed', 'ranking'}
+    assert set(found) == {'cells', 'distances', 'candidates', 'structures', 'relaxations', 'ranking', 'ranked'}
     assert found['ranking'].get_dict() == prediction.outputs.ranking.get_dict()
     assert 'f_2' not in node.outputs.predictions
     assert {row['formula_units'] for row in node.outputs.predictions['f_3']['candidates']['rows']} == {1}

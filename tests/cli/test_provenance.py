@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from aiida import orm
 
 
 def walk(origin):
@@ -34,13 +35,14 @@ def test_from_the_structure_to_formula_weights_potential_and_seed(traced, predic
 def test_every_step_once(traced):
     steps = [origin for origin in walk(traced) if origin['step'] and not origin['repeated']]
     names = [origin['text'].split(',')[0] for origin in steps]
-    assert sorted(names) == ['featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'relax']
+    assert sorted(names) == ['featurize', 'predict_cells', 'predict_distances', 'rank', 'reconstruct', 'relax']
 
 
 def test_the_candidate_that_became_the_structure(traced, prediction):
-    relax = traced['origins'][0]
-    assert relax['text'] == f'relax, of candidate {relax["role"].removeprefix("structures__")}'
-    candidates = next(origin for origin in relax['origins'] if origin['role'] == 'structures')
+    rank = traced['origins'][0]
+    ranking = orm.load_node(prediction.result['pk']).outputs.ranking
+    assert rank['text'] == f'rank, candidate {ranking["rows"][0]["label"]}'
+    candidates = next(origin for origin in walk(rank) if origin['role'] == 'structures')
     assert re.fullmatch('[1-9][0-9]* candidates', candidates['text'])
     assert candidates['origins'][0]['text'] == 'reconstruct'
 

@@ -139,7 +139,7 @@ def cells():
 
 def origin(depth):
     below = (origin(depth - 1),) if depth else ()
-    text = f'{FORMULA}, 20 atoms' if depth % 2 else 'relax, of candidate c_001'
+    text = f'{FORMULA}, 20 atoms' if depth % 2 else 'rank, candidate c_001'
     return Origin(NODE, 'uuid', 'structures__rank_01', text, below, step=not depth % 2)
 
 

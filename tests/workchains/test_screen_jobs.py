@@ -95,7 +95,7 @@ def test_predictions_are_found_shown_and_traced(screening):
     assert [candidate.rank for candidate in report.candidates] == [1, 2]
     origin = trace_origins(node.outputs.structures.rank_01)
     step = origin.origins[0]
-    assert step.text == 'PredictCalculation'
+    assert step.text == f'PredictCalculation, candidate {node.outputs.ranking["rows"][0]["label"]}'
     assert {part.role for part in step.origins} >= {'compounds__formula_00005', 'models__cells', 'potential', 'seed'}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.rank import RankedCandidate
+    from aiida_alphacrystal.engine.rank_model import CandidateFacts
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
     from aiida_alphacrystal.engine.relax import Relaxation
 
@@ -168,9 +169,11 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
             'formula': formula.cell_formula(candidate.formula_units),
             'formula_units': candidate.formula_units,
             'number_of_atoms': len(candidate.structure),
+            'volume_per_atom': candidate.structure.volume / len(candidate.structure),
             'cost': candidate.cost,
             'probability': candidate.probability,
             'fitness': candidate.fitness,
+            'cell_probability': candidate.cell_probability,
             'seed': candidate.seed,
         }
         for label, candidate in zip(names, candidates, strict=True)
@@ -259,9 +262,15 @@ class RelaxedPool:
     potential: dict[str, str]
 
     @property
-    def costs(self) -> tuple[float, ...]:
-        """Return the a-priori cost of each candidate."""
-        return tuple(row['cost'] for row in self.rows)
+    def facts(self) -> tuple[CandidateFacts, ...]:
+        """Return what was known of each candidate before its relaxation."""
+        from aiida_alphacrystal.engine.rank_model import CandidateFacts
+
+        names = ('cost', 'volume_per_atom', 'cell_probability', 'fitness')
+        return tuple(
+            CandidateFacts(searched=row['source'] != 'template', **{name: row.get(name) for name in names})
+            for row in self.rows
+        )
 
 
 def relaxed_pool(candidates: orm.Dict, relaxations: orm.ArrayData) -> RelaxedPool:
@@ -332,6 +341,7 @@ def ranking_to_nodes(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> di
             'formation_energy_per_atom': place.formation_energy_per_atom,
             'volume_per_atom': place.volume_per_atom,
             'score': place.score,
+            'confidence': place.confidence,
             'converged': pool.relaxations[place.index].converged,
             'duplicates': [pool.rows[index]['label'] for index in place.duplicates],
         }

@@ -26,11 +26,12 @@ def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict)
         ``structures``, these structures by the labels ``rank_01``, ``rank_02``, ...
     """
     from aiida_alphacrystal.engine.rank import rank_candidates
+    from aiida_alphacrystal.engine.rank_model import with_weights
 
     try:
-        settings = read_settings(parameters).rank
         pool = convert.relaxed_pool(candidates, relaxations)
-        ranked = rank_candidates(pool.costs, pool.relaxations, pool.references, settings)
+        settings = with_weights(read_settings(parameters).rank, pool.potential['sha256'])
+        ranked = rank_candidates(pool.facts, pool.relaxations, pool.references, settings)
     except AlphaCrystalError as error:
         return exit_code_for(error)
     return convert.ranking_to_nodes(pool, ranked)

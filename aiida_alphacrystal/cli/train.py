@@ -78,7 +78,7 @@ _CELL_STAGES = {
 def cmd_train() -> None:
     """Learn weights from known crystals.
 
-    Each command writes a safetensors file and a JSON card that says what was learnt, from what, and how well.
+    Each command writes weights and a JSON card that says what was learnt, from what, and how well.
     """
 
 
@@ -196,6 +196,37 @@ def cmd_train_templates(
             stated = {} if source is None else {'source': source}
             card = train_templates(crystals, origin | stated | extended, output, base)
     _tell(card, output, output_format)
+
+
+@cmd_train.command('ranking')
+@click.argument(
+    'evaluations',
+    metavar='DIR...',
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@_OUTPUT
+@_FORMAT
+def cmd_train_ranking(*, evaluations: tuple[Path, ...], output: Path, output_format: str) -> None:
+    """Learn how probable relaxed structures are to be right.
+
+    DIR is what `aiida-alphacrystal evaluate FILE --output DIR` has kept, one for each potential. The crystals must be
+    none of those that the other weights were learnt from, nor those that scores are reported of.
+    """
+    from aiida_alphacrystal.engine.rank_training import train_ranking
+    from aiida_alphacrystal.report.tables import print_facts, print_json
+
+    params.writable_directory(output)
+    card = train_ranking(evaluations, output / 'ranking.json')
+    click.echo(f'Wrote the weights to {output / "ranking.json"}.', err=True)
+    if output_format == 'json':
+        print_json(card)
+        return
+    for row in card['potentials'].values():
+        scores = row.get('cross_validated', {})
+        rates = {f'right among the first {top}': scores[top] for top in ('1', '5', '20') if top in scores}
+        print_facts({'potential': row['name'], 'weights': ' '.join(map(str, row['weights'])), **rates})
 
 
 def _read_base(extend: str | None) -> tuple[PrototypeLibrary | None, dict[str, Any]]:

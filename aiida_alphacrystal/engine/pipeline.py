@@ -11,10 +11,17 @@ from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network import load_network, predict_distances
 from aiida_alphacrystal.engine.rank import rank_candidates
+from aiida_alphacrystal.engine.rank_model import CandidateFacts, with_weights
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
 from aiida_alphacrystal.engine.relax import elemental_references, relax_structures
 from aiida_alphacrystal.engine.settings import check_seed
-from aiida_alphacrystal.engine.stored import stored_cell, stored_number, stored_relaxation, stored_structure
+from aiida_alphacrystal.engine.stored import (
+    stored_cell,
+    stored_facts,
+    stored_number,
+    stored_relaxation,
+    stored_structure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +77,7 @@ class Models:
 class Pool:
     """What the first four stages gave.
 
-    :param cells: cell hypotheses, most probable first; empty where the search is switched off, which alone needs them.
+    :param cells: cell hypotheses, most probable first.
     :param distances: distance predictions by formula units, for those cells.
     :param reconstruction: candidates before relaxation.
     """
@@ -139,6 +146,7 @@ def rank_relaxed(
     relaxations: Sequence[Relaxation],
     references: Mapping[str, float],
     settings: RankSettings,
+    potential: str,
 ) -> tuple[RankedCandidate, ...]:
     """Rank relaxed candidates by what a database gives back of them.
 
@@ -146,12 +154,13 @@ def rank_relaxed(
     :param relaxations: one for each.
     :param references: energy of each element, eV/atom.
     :param settings: of the last stage.
+    :param potential: hash of the files of the potential.
     """
     return rank_candidates(
-        [stored_number(candidate.cost) for candidate in candidates],
+        [stored_facts(CandidateFacts.of(candidate)) for candidate in candidates],
         [stored_relaxation(relaxation) for relaxation in relaxations],
         {element: stored_number(energy) for element, energy in references.items()},
-        settings,
+        with_weights(settings, potential),
     )
 
 
@@ -166,9 +175,7 @@ def generate(formula: Formula, models: Models, settings: PredictionSettings, see
     :raises NoCandidateError: if no structure could be made.
     """
     check_seed(seed)
-    cells: tuple[CellHypothesis, ...] = ()
-    if settings.search.max_candidates > 0:
-        cells = hypotheses(formula, models, settings)
+    cells = hypotheses(formula, models, settings)
     distances = expectations(formula, cells, models, settings)
     reconstruction = reconstruct(formula, cells, distances, models.templates, settings, seed)
     if not reconstruction.candidates:
@@ -212,7 +219,7 @@ def relax_and_rank(
     relaxed = relax_structures(structures, potential, settings.relax)
     relaxations = tuple(stored_relaxation(relaxation) for relaxation in relaxed)
     references = elemental_references(formula.elements, potential)
-    ranking = rank_relaxed(candidates, relaxed, references, settings.rank)
+    ranking = rank_relaxed(candidates, relaxed, references, settings.rank, potential.sha256)
     if not ranking:
         reasons = sorted({str(relaxation.reason) for relaxation in relaxations})
         raise NoCandidateError(f'No candidate for {formula.label} could be relaxed: {" ".join(reasons)}')

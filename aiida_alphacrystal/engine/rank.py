@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
+from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, shipped_weights
 from aiida_alphacrystal.engine.relax import formation_energy
 from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
+    from aiida_alphacrystal.engine.rank_model import CandidateFacts
     from aiida_alphacrystal.engine.relax import Relaxation
     from aiida_alphacrystal.engine.settings import RankSettings
 
@@ -38,66 +40,76 @@ class RankedCandidate:
 
     :param rank: place, from 1.
     :param index: which candidate it is, in the order that they were given; of equal structures the smallest cell.
-    :param score: what the ranking goes by, lowest first, eV/atom; of equal structures the lowest.
+    :param score: what the ranking goes by, lowest first: eV/atom, or minus the logarithm of the confidence; of equal
+        structures the lowest.
+    :param confidence: calibrated probability of being the right structure.
     :param energy_per_atom: energy of the potential, eV/atom.
     :param formation_energy_per_atom: relative to the elements relaxed with the same potential, eV/atom.
     :param volume_per_atom: cubic angstrom.
     :param spacegroup: international number of the relaxed structure.
     :param spacegroup_symbol: its Hermann-Mauguin symbol.
     :param duplicates: other candidates that have relaxed to the same structure.
+    :param features: what the confidence follows from, in the order of ``FEATURES`` of the model.
     """
 
     rank: int
     index: int
     score: float
+    confidence: float
     energy_per_atom: float
     formation_energy_per_atom: float
     volume_per_atom: float
     spacegroup: int
     spacegroup_symbol: str
     duplicates: tuple[int, ...]
+    features: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Scored:
-    """A candidate that has been relaxed, and what the ranking goes by."""
+class _Distinct:
+    """Candidates that have relaxed to the same structure, the lowest energy first."""
 
+    members: tuple[int, ...]
     score: float
-    index: int
-    formation_energy: float
-    relaxation: Relaxation
+    confidence: float
+    features: tuple[float, ...]
 
 
 def rank_candidates(
-    costs: Sequence[float],
+    facts: Sequence[CandidateFacts],
     relaxations: Sequence[Relaxation],
     references: Mapping[str, float],
     settings: RankSettings,
 ) -> tuple[RankedCandidate, ...]:
     """Rank relaxed candidates; those whose relaxation failed are left out.
 
-    By ``energy`` the score is the formation energy, as in the paper. By ``energy_and_probability`` the cost
-    of the candidate times ``settings.probability_weight`` is added.
+    By ``confidence`` the most probable structure comes first, judged by the calibrated model with ``settings.weights``.
+    By ``energy`` the score is the formation energy, as in the paper. By ``energy_and_probability`` the cost of the
+    candidate times ``settings.probability_weight`` is added.
 
-    :param costs: a-priori cost of every candidate.
+    :param facts: what was known of every candidate.
     :param relaxations: relaxation of every candidate, in the same order.
     :param references: energy of every element with the same potential, eV/atom.
-    :param settings: method and length of the ranking.
+    :param settings: method, weights and length of the ranking; without weights, those learnt from all potentials.
     :return: the ranking; empty if every relaxation failed.
     """
-    scored = [
-        _score(index, cost, relaxation, references, settings)
-        for index, (cost, relaxation) in enumerate(zip(costs, relaxations, strict=True))
-        if relaxation.reason is None and math.isfinite(relaxation.energy)
+    groups = _distinct(relaxations)
+    if not groups:
+        return ()
+    described = features(groups, facts, relaxations)
+    judged = confidences(described, settings.weights or shipped_weights(OTHER))
+    energies = [_formation_energy(relaxation, references) for relaxation in relaxations]
+    found = [
+        _Distinct(
+            members=tuple(group),
+            score=_score(group, facts, energies, float(confidence), settings),
+            confidence=float(confidence),
+            features=tuple(row.tolist()),
+        )
+        for group, row, confidence in zip(groups, described, judged, strict=True)
     ]
-    groups: list[list[_Scored]] = []
-    for entry in sorted(scored, key=lambda entry: (entry.score, entry.index)):
-        twins = next((group for group in groups if _same(entry.relaxation, group[0].relaxation)), None)
-        if twins is None:
-            groups.append([entry])
-        else:
-            twins.append(entry)
-    return tuple(_place(rank, group) for rank, group in enumerate(groups[: settings.top], start=1))
+    found.sort(key=lambda one: (one.score, min(one.members)))
+    return tuple(_place(rank, one, relaxations, energies) for rank, one in enumerate(found[: settings.top], start=1))
 
 
 def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
@@ -113,37 +125,65 @@ def same_structure(first: Structure, first_energy: float, second: Structure, sec
     return bool(_MATCHER.fit(first, second))
 
 
+def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
+    """Return the candidates that could be relaxed, those that have become the same structure together."""
+    relaxed = [
+        index
+        for index, relaxation in enumerate(relaxations)
+        if relaxation.reason is None and math.isfinite(relaxation.energy)
+    ]
+    groups: list[list[int]] = []
+    for index in sorted(relaxed, key=lambda index: (relaxations[index].energy, index)):
+        twins = next((group for group in groups if _same(relaxations[index], relaxations[group[0]])), None)
+        if twins is None:
+            groups.append([index])
+        else:
+            twins.append(index)
+    return groups
+
+
 def _score(
-    index: int, cost: float, relaxation: Relaxation, references: Mapping[str, float], settings: RankSettings
-) -> _Scored:
-    formed = formation_energy(relaxation.energy, _counts(relaxation.structure), references)
-    penalty = settings.probability_weight * cost if settings.method == 'energy_and_probability' else 0.0
-    return _Scored(formed + penalty, index, formed, relaxation)
+    group: Sequence[int],
+    facts: Sequence[CandidateFacts],
+    energies: Sequence[float],
+    confidence: float,
+    settings: RankSettings,
+) -> float:
+    """Return what a distinct structure is ranked by, lowest first."""
+    if settings.method == 'confidence':
+        return -math.log(max(confidence, 1e-300))
+    weight = settings.probability_weight if settings.method == 'energy_and_probability' else 0.0
+    return min(energies[index] + weight * facts[index].cost for index in group)
 
 
-def _place(rank: int, group: Sequence[_Scored]) -> RankedCandidate:
-    """Give a group of equal structures, lowest score first, its place."""
-    shown = _simplest(group)
-    structure = shown.relaxation.structure
+def _place(
+    rank: int, distinct: _Distinct, relaxations: Sequence[Relaxation], energies: Sequence[float]
+) -> RankedCandidate:
+    """Give a distinct structure its place."""
+    shown = _simplest(distinct.members, relaxations, energies)
+    relaxation = relaxations[shown]
+    structure = relaxation.structure
     number, symbol = spacegroup_of(structure)
     return RankedCandidate(
         rank=rank,
-        index=shown.index,
-        score=group[0].score,
-        energy_per_atom=shown.relaxation.energy,
-        formation_energy_per_atom=shown.formation_energy,
+        index=shown,
+        score=distinct.score,
+        confidence=distinct.confidence,
+        energy_per_atom=relaxation.energy,
+        formation_energy_per_atom=energies[shown],
         volume_per_atom=structure.volume / len(structure),
         spacegroup=number,
         spacegroup_symbol=symbol,
-        duplicates=tuple(entry.index for entry in group if entry is not shown),
+        duplicates=tuple(index for index in distinct.members if index != shown),
+        features=distinct.features,
     )
 
 
-def _simplest(group: Sequence[_Scored]) -> _Scored:
+def _simplest(members: Sequence[int], relaxations: Sequence[Relaxation], energies: Sequence[float]) -> int:
     """Return the smallest cell of a group of equal structures whose energy is as low as that of any of them."""
-    lowest = min(entry.formation_energy for entry in group)
-    relaxed = [entry for entry in group if entry.formation_energy <= lowest + _NO_DIFFERENCE]
-    return min(relaxed, key=lambda entry: (len(entry.relaxation.structure), entry.score, entry.index))
+    lowest = min(energies[index] for index in members)
+    relaxed = [index for index in members if energies[index] <= lowest + _NO_DIFFERENCE]
+    return min(relaxed, key=lambda index: (len(relaxations[index].structure), energies[index], index))
 
 
 def _same(first: Relaxation, second: Relaxation) -> bool:
@@ -151,5 +191,6 @@ def _same(first: Relaxation, second: Relaxation) -> bool:
     return same_structure(first.structure, first.energy, second.structure, second.energy)
 
 
-def _counts(structure: Structure) -> dict[str, int]:
-    return dict(collections.Counter(site.specie.symbol for site in structure))
+def _formation_energy(relaxation: Relaxation, references: Mapping[str, float]) -> float:
+    counts = collections.Counter(site.specie.symbol for site in relaxation.structure)
+    return formation_energy(relaxation.energy, counts, references)

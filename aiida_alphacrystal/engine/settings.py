@@ -113,14 +113,18 @@ class RelaxSettings:
 class RankSettings:
     """Stage 6.
 
-    :param method: ``energy`` (lowest formation energy, as in the paper) or ``energy_and_probability`` (energy plus
-        ``probability_weight`` times the cost of the candidate, minus the logarithm of its probability).
+    :param method: ``confidence`` (the calibrated probability of being right), ``energy`` (lowest formation energy, as
+        in the paper) or ``energy_and_probability`` (energy plus ``probability_weight`` times the cost of the candidate,
+        minus the logarithm of its a-priori probability).
     :param probability_weight: energy that a probability lower by a factor of e is worth, in eV/atom.
+    :param weights: of the model behind the confidence, eight numbers; empty stands for those that the package has for
+        the potential.
     :param top: how many distinct structures the ranking holds.
     """
 
-    method: str = 'energy_and_probability'
+    method: str = 'confidence'
     probability_weight: float = 0.015
+    weights: tuple[float, ...] = ()
     top: int = 10
 
 
@@ -156,6 +160,11 @@ class PredictionSettings:
             if method not in methods:
                 raise SettingsError(f'The setting {path} is {method!r}: give one of {", ".join(methods)}.')
         _check_cell(self.cells)
+        if len(self.rank.weights) not in {0, _RANK_WEIGHTS}:
+            raise SettingsError(
+                f'The setting rank.weights has {len(self.rank.weights)} numbers: give {_RANK_WEIGHTS}, or none for '
+                'those of the package.'
+            )
         if self.templates.max_candidates + self.search.max_candidates == 0:
             raise SettingsError(
                 'Both candidate sources are switched off: raise templates.max_candidates or search.max_candidates.'
@@ -177,7 +186,9 @@ class PredictionSettings:
 
 
 _SEARCH_METHODS = ('descent', 'genetic')
-_RANK_METHODS = ('energy', 'energy_and_probability')
+_RANK_METHODS = ('confidence', 'energy', 'energy_and_probability')
+#: One for each feature of the model behind the confidence, and one for none of the structures being right.
+_RANK_WEIGHTS = 8
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
     ('cells.max_hypotheses', 1, 200),

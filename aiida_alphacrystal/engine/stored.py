@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
+    from aiida_alphacrystal.engine.rank_model import CandidateFacts
     from aiida_alphacrystal.engine.relax.state import Relaxation
 
-__all__ = ('stored_cell', 'stored_number', 'stored_relaxation', 'stored_structure', 'structure_as_stored')
+__all__ = (
+    'stored_cell',
+    'stored_facts',
+    'stored_number',
+    'stored_relaxation',
+    'stored_structure',
+    'structure_as_stored',
+)
 
 #: Significant digits of a number in an attribute of a node.
 _DIGITS = 14
@@ -40,12 +48,25 @@ def stored_cell(cell: CellHypothesis) -> CellHypothesis:
     :param cell: the hypothesis.
     """
     a, b, c, alpha, beta, gamma = (stored_number(number) for number in cell.lattice)
-    error = cell.volume_uncertainty
     return dataclasses.replace(
         cell,
         lattice=(a, b, c, alpha, beta, gamma),
         probability=stored_number(cell.probability),
-        volume_uncertainty=None if error is None else stored_number(error),
+        volume_uncertainty=_stored(cell.volume_uncertainty),
+    )
+
+
+def stored_facts(facts: CandidateFacts) -> CandidateFacts:
+    """Return what was known of a candidate as a database gives it back.
+
+    :param facts: before its relaxation.
+    """
+    return dataclasses.replace(
+        facts,
+        cost=stored_number(facts.cost),
+        volume_per_atom=_stored(facts.volume_per_atom),
+        cell_probability=_stored(facts.cell_probability),
+        fitness=_stored(facts.fitness),
     )
 
 
@@ -77,10 +98,13 @@ def stored_relaxation(relaxation: Relaxation) -> Relaxation:
 
     :param relaxation: the outcome.
     """
-    initial = relaxation.initial_energy
     return dataclasses.replace(
         relaxation,
         structure=stored_structure(relaxation.structure),
         energy=stored_number(relaxation.energy),
-        initial_energy=None if initial is None else stored_number(initial),
+        initial_energy=_stored(relaxation.initial_energy),
     )
+
+
+def _stored(number: float | None) -> float | None:
+    return None if number is None else stored_number(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import traceback
@@ -25,6 +26,7 @@ from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.checkpoint import read as read_checkpoint
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, ModelError
 from aiida_alphacrystal.engine.progress import report as report_progress
+from aiida_alphacrystal.engine.rank_model import with_weights
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
 from aiida_alphacrystal.workchains.base import PredictBaseWorkChain, job_inputs
 from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
@@ -280,6 +282,8 @@ class PredictWorkChain(WorkChain):
                 check_refinement(self.inputs.refine, frozenset(formula.elements))
         except AlphaCrystalError as error:
             return own_exit_code(self, exit_code_for(error).status, str(error))
+        rank = with_weights(settings.rank, self.inputs.potential.sha256)
+        settings = dataclasses.replace(settings, rank=rank)
         self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in STAGES}
         return None
 

@@ -1,10 +1,13 @@
 """Tests of the ranking."""
 
+import math
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.rank import rank_candidates
+from aiida_alphacrystal.engine.rank_model import CandidateFacts
 from aiida_alphacrystal.engine.relax import Relaxation
 from aiida_alphacrystal.engine.settings import RankSettings
 
@@ -37,10 +40,12 @@ def relaxed(structure, energy, reason=None):
 ENERGY = RankSettings(method='energy')
 
 
+def ranked(costs, relaxations, settings=ENERGY):
+    return rank_candidates([CandidateFacts(cost) for cost in costs], relaxations, REFERENCES, settings)
+
+
 def test_lowest_formation_energy_comes_first():
-    ranking = rank_candidates(
-        [0.0, 9.0], [relaxed(caesium_chloride(), -3.3), relaxed(rock_salt(), -3.4)], REFERENCES, ENERGY
-    )
+    ranking = ranked([0.0, 9.0], [relaxed(caesium_chloride(), -3.3), relaxed(rock_salt(), -3.4)])
     assert [place.index for place in ranking] == [1, 0]
     assert [place.rank for place in ranking] == [1, 2]
     assert ranking[0].formation_energy_per_atom == pytest.approx(-3.4 + 1.55)
@@ -52,8 +57,8 @@ def test_lowest_formation_energy_comes_first():
 def test_probability_can_outweigh_a_small_energy_difference():
     relaxations = [relaxed(caesium_chloride(), -3.35), relaxed(rock_salt(), -3.4)]
     settings = RankSettings(method='energy_and_probability', probability_weight=0.1)
-    assert [place.index for place in rank_candidates([0.0, 1.0], relaxations, REFERENCES, settings)] == [0, 1]
-    assert [place.index for place in rank_candidates([0.0, 0.1], relaxations, REFERENCES, settings)] == [1, 0]
+    assert [place.index for place in ranked([0.0, 1.0], relaxations, settings)] == [0, 1]
+    assert [place.index for place in ranked([0.0, 0.1], relaxations, settings)] == [1, 0]
 
 
 def test_equal_structures_are_merged_and_the_smallest_cell_stands_for_them():
@@ -64,17 +69,40 @@ def test_equal_structures_are_merged_and_the_smallest_cell_stands_for_them():
         relaxed(caesium_chloride(), -3.3),
         relaxed(rock_salt(), -3.39),
     ]
-    ranking = rank_candidates([0.0] * 4, relaxations, REFERENCES, ENERGY)
+    ranking = ranked([0.0] * 4, relaxations)
     assert [(place.index, place.duplicates) for place in ranking] == [(1, (0, 3)), (2, ())]
 
 
 def test_failed_relaxations_are_left_out():
     relaxations = [relaxed(rock_salt(), float('nan'), 'It flew apart.'), relaxed(caesium_chloride(), -3.3)]
-    assert [place.index for place in rank_candidates([0.0, 0.0], relaxations, REFERENCES, ENERGY)] == [1]
-    assert rank_candidates([0.0], relaxations[:1], REFERENCES, ENERGY) == ()
+    assert [place.index for place in ranked([0.0, 0.0], relaxations)] == [1]
+    assert ranked([0.0], relaxations[:1]) == ()
 
 
 def test_length_of_the_ranking():
     relaxations = [relaxed(caesium_chloride(3.0 + 0.3 * step), -3.0 - 0.1 * step) for step in range(4)]
     settings = RankSettings(method='energy', top=2)
-    assert [place.index for place in rank_candidates([0.0] * 4, relaxations, REFERENCES, settings)] == [3, 2]
+    assert [place.index for place in ranked([0.0] * 4, relaxations, settings)] == [3, 2]
+
+
+def test_confidence_is_the_softmax_of_the_weighted_features():
+    relaxations = [relaxed(caesium_chloride(), -3.36), relaxed(rock_salt(), -3.4)]
+    settings = RankSettings(weights=(1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0))
+    ranking = ranked([0.0, 4.0], relaxations, settings)
+    sums = [-math.log(3.0), -2.0, -1.0]  # 0.04 eV/atom are two scales above the lowest; the last is none of them
+    total = sum(math.exp(value) for value in sums)
+    assert [place.index for place in ranking] == [0, 1]
+    assert [place.confidence for place in ranking] == pytest.approx([math.exp(value) / total for value in sums[:2]])
+    assert [place.score for place in ranking] == pytest.approx([-math.log(place.confidence) for place in ranking])
+    by_energy = ranked([0.0, 4.0], relaxations, RankSettings(method='energy', weights=settings.weights))
+    assert [place.index for place in by_energy] == [1, 0]
+    assert [place.confidence for place in by_energy] == [ranking[1].confidence, ranking[0].confidence]
+
+
+def test_equal_structures_add_their_prior_probabilities():
+    relaxations = [relaxed(rock_salt(), -3.4), relaxed(rock_salt(5.65), -3.4), relaxed(caesium_chloride(), -3.4)]
+    settings = RankSettings(weights=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, -9.0))
+    costs = [-math.log(probability) for probability in (0.3, 0.2, 0.4)]
+    ranking = ranked(costs, relaxations, settings)
+    assert [(place.index, place.duplicates) for place in ranking] == [(0, (1,)), (2, ())]
+    assert ranking[0].confidence / ranking[1].confidence == pytest.approx(0.5 / 0.4)

@@ -7,7 +7,7 @@ import itertools
 import resource
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, one_sentence
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
     from aiida_alphacrystal.engine.datasets import Crystal
     from aiida_alphacrystal.engine.evaluation.plan import Plan
+    from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.reconstruct import Candidate
     from aiida_alphacrystal.engine.relax import Potential
 
-__all__ = ('COLUMNS', 'EntryResult', 'answer', 'failed')
+__all__ = ('COLUMNS', 'EntryResult', 'answer', 'failed', 'read_result')
 
 #: What depends on the machine and its load.
 _MEASURED = frozenset({'seconds', 'scoring_seconds', 'peak_memory_mib'})
+
+#: What is too much for a table.
+_LONG = frozenset({'features', 'matches'})
 
 #: Digits after the point that displacements are kept with.
 _DIGITS = 6
@@ -62,6 +66,9 @@ class EntryResult:
     :param seconds: time of the prediction.
     :param scoring_seconds: time of the comparison with the known crystal.
     :param peak_memory_mib: most memory that the process has held so far.
+    :param features: of every ranked structure, what its confidence follows from; empty where nothing was relaxed.
+    :param matches: whether each of them matches.
+    :param confidence: of the first structure; None where nothing was relaxed.
     :param reason: why there is no structure, None where there is one.
     """
 
@@ -82,14 +89,28 @@ class EntryResult:
     template_rank: int | None = None
     source: str | None = None
     origin: str | None = None
+    confidence: float | None = None
     reason: str | None = None
+    features: tuple[tuple[float, ...], ...] = ()
+    matches: tuple[bool, ...] = ()
     seconds: float = 0.0
     scoring_seconds: float = 0.0
     peak_memory_mib: float = 0.0
 
 
+def read_result(row: Mapping[str, Any]) -> EntryResult:
+    """Return a result from the values that JSON has kept of it.
+
+    :param row: as :func:`dataclasses.asdict` gives it.
+    :raises TypeError: if it is no result.
+    """
+    result = EntryResult(**row)
+    described = tuple(tuple(values) for values in result.features)
+    return dataclasses.replace(result, features=described, matches=tuple(result.matches))
+
+
 #: What depends on the inputs alone: the columns of the table of entries.
-COLUMNS = tuple(field.name for field in dataclasses.fields(EntryResult) if field.name not in _MEASURED)
+COLUMNS = tuple(field.name for field in dataclasses.fields(EntryResult) if field.name not in _MEASURED | _LONG)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +120,13 @@ class _Answer:
     :param candidates: what the structures came from, best first.
     :param structures: the structures, in the same order.
     :param energies: lowest formation energy of each distinct structure, eV/atom; None where nothing was relaxed.
+    :param ranking: the places of the structures; empty where nothing was relaxed.
     """
 
     candidates: tuple[Candidate, ...]
     structures: tuple[Structure, ...]
     energies: tuple[float, ...] | None = None
+    ranking: tuple[RankedCandidate, ...] = ()
 
 
 def answer(index: int, crystal: Crystal, plan: Plan, models: Models, potential: Potential | None) -> EntryResult:
@@ -172,6 +195,7 @@ def _predict(crystal: Crystal, plan: Plan, models: Models, potential: Potential 
         energies=tuple(
             min(relaxations[index].energy for index in (place.index, *place.duplicates)) for place in ranking
         ),
+        ranking=ranking,
     )
 
 
@@ -207,6 +231,9 @@ def _score(truth: Structure, given: _Answer, nearest: Iterable[Structure]) -> di
         'template_rank': first_match(nearest, truth),
         'source': None if origin is None else origin.source,
         'origin': None if origin is None else origin.origin,
+        'confidence': given.ranking[0].confidence if given.ranking else None,
+        'features': tuple(tuple(_rounded(value) for value in place.features) for place in given.ranking),
+        'matches': tuple(distance is not None for distance in distances) if given.ranking else (),
     }
 
 

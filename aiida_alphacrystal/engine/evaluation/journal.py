@@ -20,9 +20,9 @@ from typing import Any
 
 from aiida_alphacrystal.engine.checkpoint import write_atomically
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
-from aiida_alphacrystal.engine.evaluation.entries import COLUMNS, EntryResult
+from aiida_alphacrystal.engine.evaluation.entries import COLUMNS, EntryResult, read_result
 
-__all__ = ('Journal', 'JournalError')
+__all__ = ('Journal', 'JournalError', 'read_evaluation')
 
 _PLAN, _ENTRIES, _TABLE, _SUMMARY = 'plan.json', 'entries.jsonl', 'entries.csv', 'summary.json'
 
@@ -116,14 +116,34 @@ class Journal:
         for number, line in enumerate(self._handle, start=1):
             if not line.endswith('\n'):
                 break
-            try:
-                yield EntryResult(**json.loads(line))
-            except (TypeError, ValueError) as error:
-                path = self._directory / _ENTRIES
-                raise JournalError(f'{path}:{number} is damaged: remove this line, and its entry is redone.') from error
+            yield _read_line(line, f'{self._directory / _ENTRIES}:{number}')
             whole += len(line.encode())
         self._handle.truncate(whole)
         self._handle.seek(0, os.SEEK_END)
+
+
+def read_evaluation(directory: Path) -> tuple[dict[str, Any], tuple[EntryResult, ...]]:
+    """Return what was evaluated, and the results in the order of the data.
+
+    :param directory: of an evaluation.
+    :raises JournalError: if it holds none, or a line of it is damaged.
+    """
+    try:
+        plan = json.loads((directory / _PLAN).read_text(encoding='utf-8'))
+        lines = (directory / _ENTRIES).read_text(encoding='utf-8').splitlines()
+    except (OSError, ValueError) as error:
+        raise JournalError(
+            f'{directory} holds no evaluation: give the directory of `aiida-alphacrystal evaluate --output`.'
+        ) from error
+    results = [_read_line(line, f'{directory / _ENTRIES}:{number}') for number, line in enumerate(lines, start=1)]
+    return plan, tuple(sorted(results, key=lambda result: result.index))
+
+
+def _read_line(line: str, where: str) -> EntryResult:
+    try:
+        return read_result(json.loads(line))
+    except (TypeError, ValueError) as error:
+        raise JournalError(f'{where} is damaged: remove this line, and its entry is redone.') from error
 
 
 def _difference(before: Any, now: Any, path: str = '') -> str | None:

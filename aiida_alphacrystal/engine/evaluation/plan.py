@@ -13,6 +13,7 @@ import aiida_alphacrystal
 from aiida_alphacrystal.engine import checkpoint
 from aiida_alphacrystal.engine.datasets import Crystal
 from aiida_alphacrystal.engine.errors import SettingsError
+from aiida_alphacrystal.engine.rank_model import with_weights
 from aiida_alphacrystal.engine.relax import PotentialFiles
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
 
@@ -97,6 +98,8 @@ class Plan:
         if self.control == RANDOM:
             rank = dataclasses.replace(rank, method='energy')
         rank = dataclasses.replace(rank, top=500)
+        if self.potential is not None:
+            rank = with_weights(rank, self.potential.sha256)
         return dataclasses.replace(settings, templates=templates, search=search, rank=rank)
 
     def describe(self, crystals: Sequence[Crystal]) -> dict[str, Any]:

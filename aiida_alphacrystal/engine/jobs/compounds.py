@@ -197,7 +197,11 @@ class _Work:
         self._stage = 'rank'
         result = self._result
         ranking = rank_relaxed(
-            result.candidates or (), result.relaxations or (), result.references or {}, self._tools.settings.rank
+            result.candidates or (),
+            result.relaxations or (),
+            result.references or {},
+            self._tools.settings.rank,
+            self._tools.potential.sha256,
         )
         self._result = dataclasses.replace(result, ranking=ranking)
 

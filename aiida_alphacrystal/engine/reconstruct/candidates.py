@@ -24,7 +24,10 @@ class Candidate:
     :param cost: how unlikely the candidate is a priori: minus the logarithm of its probability for templates, a
         constant for the search. Lower is better.
     :param probability: that it is right where no candidate of its source before it is; None where it is not known.
-    :param fitness: mean log-likelihood per atom pair of its distances under the network, where it was computed.
+    :param fitness: mean log-likelihood per atom pair of its distances under the network; None where the distances of
+        its cell were not predicted.
+    :param cell_probability: of its space group and formula units, added over the cell hypotheses; None where there are
+        none.
     :param seed: seed that drew it, None where nothing was drawn.
     """
 
@@ -36,4 +39,5 @@ class Candidate:
     cost: float
     probability: float | None = None
     fitness: float | None = None
+    cell_probability: float | None = None
     seed: int | None = None

@@ -11,17 +11,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from aiida_alphacrystal.engine.atom_matching import match_atoms
+from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.contacts import CLASH_FRACTION, covalent_radius
+from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pymatgen.core import Structure
+
     from aiida_alphacrystal.engine.distances import DistancePrediction
 
-__all__ = ('DistanceLikelihood', 'element_blocks')
+__all__ = ('SHARP_TAILS', 'DistanceLikelihood', 'StructureFitness', 'element_blocks')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+#: Share of the probability in the tails by which crystals are judged in the end.
+SHARP_TAILS = 0.1
 
 _CLASH_STRENGTH = 50.0
 _STEP = 0.02
@@ -111,6 +119,30 @@ class DistanceLikelihood:
         left = self._table[whole]
         step = self._table[whole + 1] - left
         return torch.addcmul(left, step, place), step / _STEP
+
+
+class StructureFitness:
+    """The fitness of a finished crystal: the mean log-likelihood of its distances, the atoms matched with the rows.
+
+    :param prediction: distributions of all pairs of its cell.
+    """
+
+    def __init__(self, prediction: DistancePrediction) -> None:
+        self._species = prediction.species
+        self._expectation = prediction.expectation
+        self._likelihood = DistanceLikelihood(prediction, SHARP_TAILS, torch.device('cpu'))
+
+    def __call__(self, structure: Structure) -> float:
+        """Return the fitness.
+
+        :param structure: its elements in the order of the prediction.
+        """
+        distances = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
+        order = match_atoms(distances, self._expectation, self._species)
+        matched = distances[np.ix_(order, order)][np.triu_indices(len(order), 1)]
+        with one_thread():
+            row = torch.tensor(matched, dtype=torch.float32)[None]
+            return float(self._likelihood(row, float(distances.diagonal().min()), torch.ones(1), matched=True)[0])
 
 
 def _density(prediction: DistancePrediction, pairs: tuple[IntArray, IntArray], tail_weight: float) -> FloatArray:

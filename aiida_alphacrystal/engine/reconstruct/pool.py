@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from aiida_alphacrystal.engine.reconstruct.likelihood import StructureFitness
 from aiida_alphacrystal.engine.reconstruct.search import search_crystals
 from aiida_alphacrystal.engine.reconstruct.templates import is_new, propose
 from aiida_alphacrystal.engine.symmetry import crystal_system
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
     from aiida_alphacrystal.engine.composition import Formula
@@ -62,7 +63,24 @@ def reconstruct(
         found = search_crystals(formula, cells, distances, settings.search, seed)
         candidates += [candidate for candidate in found.candidates if is_new(candidate, candidates)]
         reasons += found.reasons
-    return Reconstruction(tuple(candidates), tuple(reasons))
+    return Reconstruction(tuple(_judge(candidates, cells, distances)), tuple(reasons))
+
+
+def _judge(
+    candidates: Sequence[Candidate], cells: Sequence[CellHypothesis], distances: Mapping[int, DistancePrediction]
+) -> Iterator[Candidate]:
+    """Yield the candidates with what cells and distances say of each; the search knows its fitness already."""
+    fitness = {units: StructureFitness(prediction) for units, prediction in distances.items()}
+    for candidate in candidates:
+        found = [
+            cell.probability
+            for cell in cells
+            if (cell.spacegroup, cell.formula_units) == (candidate.spacegroup, candidate.formula_units)
+        ]
+        own = candidate.fitness
+        if own is None and candidate.formula_units in fitness:
+            own = fitness[candidate.formula_units](candidate.structure)
+        yield dataclasses.replace(candidate, fitness=own, cell_probability=sum(found) if cells else None)
 
 
 def _templates(library: PrototypeLibrary, formula: Formula, settings: PredictionSettings) -> list[Candidate]:

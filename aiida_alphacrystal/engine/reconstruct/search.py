@@ -31,7 +31,7 @@ from aiida_alphacrystal.engine.reconstruct.descent import descend
 from aiida_alphacrystal.engine.reconstruct.distinct import Trial, distinct_rows, select
 from aiida_alphacrystal.engine.reconstruct.genetic import evolve
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
-from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
+from aiida_alphacrystal.engine.reconstruct.likelihood import SHARP_TAILS, DistanceLikelihood
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     Assignment,
@@ -101,7 +101,7 @@ class _Likelihoods(NamedTuple):
     def of(cls, prediction: DistancePrediction, device: torch.device) -> _Likelihoods:
         """Prepare the likelihoods of one prediction."""
         expectation = torch.tensor(prediction.expectation, dtype=torch.float32, device=device)
-        coarse, sharp = (DistanceLikelihood(prediction, tail_weight, device) for tail_weight in (1.0, 0.1))
+        coarse, sharp = (DistanceLikelihood(prediction, tail_weight, device) for tail_weight in (1.0, SHARP_TAILS))
         return cls(coarse, sharp, prediction.species, expectation)
 
 

@@ -193,11 +193,17 @@ def cmd_potential_install(name: str) -> None:
 
 
 @cmd_potential.command('import')
-@click.argument('directory', type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument('source', metavar='DIR|FILE|ase:MODULE:CALLABLE', shell_complete=params.files)
 @decorators.with_dbenv()
-def cmd_potential_import(directory: Path) -> None:
-    """Test and store a potential from a DIRECTORY with model.json, model.pt and state.pt."""
-    _store_potential(str(directory))
+def cmd_potential_import(source: str) -> None:
+    """Test and store a potential that is on this machine.
+
+    It is a directory with model.json, model.pt and state.pt, or a calculator of ASE: ase:MODULE:CALLABLE, or a .json
+    file with its arguments.
+    """
+    if not source.lower().startswith('ase:') and not Path(source).exists():
+        echo.echo_critical(f'There is no {source!r}: give a directory, a .json file or ase:MODULE:CALLABLE.')
+    _store_potential(source)
 
 
 def _load_distances(identifier: str) -> DistancesData:

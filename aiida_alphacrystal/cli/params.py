@@ -202,8 +202,9 @@ POTENTIAL = click.option(
     '--potential',
     default=DEFAULT_POTENTIAL,
     show_default=True,
-    metavar='NAME|DIR',
-    help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, or a directory.',
+    metavar='NAME|DIR|FILE',
+    help='What relaxes and ranks: chgnet, M3GNet, another name that matgl knows, a directory, or a calculator of ASE: '
+    'ase:MODULE:CALLABLE, or a .json file with its arguments.',
 )
 MODELS = click.option(
     '--models',

@@ -17,10 +17,13 @@ def cmd_potential() -> None:
 
 
 @cmd_potential.command('check')
-@click.argument('name', metavar='NAME|DIR')
+@click.argument('name', metavar='NAME|DIR|FILE')
 @params.FORMAT
 def cmd_potential_check(name: str, output_format: str) -> None:
-    """Find a potential, test it on known compounds and describe it.
+    """Find a potential, test it and describe it.
+
+    It is a NAME such as chgnet, a DIRectory of matgl, or a calculator of ASE: ase:MODULE:CALLABLE or a .json FILE.
+    One of ASE is tested for forces and stress that follow from its energy, every other one on known compounds.
 
     Where it cannot be had, the one that `predict` would use instead is described and the exit status is 1.
     """

@@ -30,7 +30,8 @@ class PotentialData(orm.Data):
     Make one with :meth:`from_files` or :meth:`get_or_create`.
 
     :param name: such as ``chgnet``.
-    :param kind: the architecture, ``m3gnet`` or ``chgnet``.
+    :param kind: the architecture, such as ``m3gnet`` or ``chgnet``; ``ase`` for a calculator of ASE, of which the only
+        file is the record: import path, arguments, elements and version.
     :param sha256: checksum of the sorted names and contents of the files.
     """
 
@@ -40,7 +41,7 @@ class PotentialData(orm.Data):
         """Attributes of the node."""
 
         name: str = OrmMetadataField(description='Name of the potential', read_only=True)
-        kind: str = OrmMetadataField(description='Architecture of the model', read_only=True)
+        kind: str = OrmMetadataField(description='Architecture of the model, or ase', read_only=True)
         sha256: str = OrmMetadataField(description='SHA-256 checksum of the files', read_only=True)
 
     def __init__(
@@ -90,7 +91,7 @@ class PotentialData(orm.Data):
 
     @property
     def kind(self) -> str:
-        """Return the architecture of the model."""
+        """Return the architecture of the model, or ``ase``."""
         return str(self.base.attributes.get('kind'))
 
     @property

@@ -137,3 +137,17 @@ def test_potentials(verdi, tmp_path):
     assert isinstance(orm.load_node(rows[0]['pk']), PotentialData)
     (tmp_path / 'model.json').write_text('{}')
     assert 'Critical' in verdi('potential', 'import', tmp_path, status=1)
+    assert "There is no 'nothing-here'" in verdi('potential', 'import', 'nothing-here', status=1)
+    assert 'is no calculator of ASE' in verdi('potential', 'import', 'ase:os:system', status=1)
+
+
+def test_calculators_of_ase(verdi, tmp_path):
+    path = tmp_path / 'lj.json'
+    document = {'calculator': 'ase.calculators.lj:LennardJones', 'elements': ['Cu'], 'name': 'lj'}
+    path.write_text(json.dumps(document), encoding='utf-8')
+    verdi('potential', 'import', path)
+    verdi('potential', 'import', 'ase:ase.calculators.emt:EMT')
+    assert 'was there as node' in verdi('potential', 'import', path)
+    rows = json.loads(verdi('potential', 'list', '--format', 'json'))['rows']
+    kinds = {row['name']: row['kind'] for row in rows}
+    assert (kinds['lj'], kinds['emt']) == ('ase', 'ase')

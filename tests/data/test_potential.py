@@ -8,7 +8,7 @@ from aiida.common.exceptions import StoringNotAllowed
 from aiida.plugins import DataFactory
 
 from aiida_alphacrystal.data import PotentialData
-from aiida_alphacrystal.engine.relax.potentials import PotentialFiles, resolve_potential
+from aiida_alphacrystal.engine.relax.potentials import PotentialFiles, load_potential, resolve_potential
 
 FILES = {'model.pt': b'weights', 'nested/model.json': b'{}'}
 
@@ -52,6 +52,15 @@ def test_get_or_create():
 def test_chgnet_round_trip():
     files = resolve_potential('chgnet').files
     assert PotentialData.from_files(files).store().to_files() == files
+
+
+def test_calculator_of_ase_round_trip():
+    files = resolve_potential('ase:ase.calculators.emt:EMT').files
+    node = orm.load_node(PotentialData.get_or_create(files).store().uuid)
+    assert node.to_files() == files
+    assert (node.name, node.kind) == ('emt', 'ase')
+    assert node.base.repository.list_object_names() == ['calculator.json']
+    assert load_potential(node.to_files()).sha256 == node.sha256 == files.sha256
 
 
 def test_wrong_checksum_is_not_stored():

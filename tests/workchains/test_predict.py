@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from aiida.common import LinkType
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
 from aiida.plugins import WorkflowFactory
+from ase.calculators.emt import EMT
 
 from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert, parameters
@@ -20,7 +22,7 @@ from aiida_alphacrystal.engine import pipeline
 from aiida_alphacrystal.engine.composition import parse_formula
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.progress import reporting
-from aiida_alphacrystal.engine.relax import PotentialFiles, load_potential
+from aiida_alphacrystal.engine.relax import PotentialFiles, load_potential, resolve_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings
 from aiida_alphacrystal.workchains import PredictWorkChain
 
@@ -218,6 +220,33 @@ def test_substitute_potential_is_reported(run_prediction):
     messages = [log.message for log in orm.Log.collection.get_logs_for(node)]
     assert any('The hub cannot be reached: chgnet is used instead.' in message for message in messages)
     assert node.inputs.potential_request.value == 'M3GNet'
+
+
+def test_calculator_of_ase(tiny_settings):
+    overrides = {**tiny_settings, 'relax': {'max_steps': 30}}
+    builder = PredictWorkChain.get_builder_from_protocol(
+        'CuAu', 'fast', overrides, potential='ase:ase.calculators.emt:EMT'
+    )
+    node = run_get_node(builder)[1]
+    assert node.is_finished_ok, node.exit_message
+    potential = load_potential(node.inputs.potential.to_files())
+    assert node.outputs.ranking['potential'] == potential.facts
+    assert node.outputs.ranking['potential']['kind'] == 'ase'
+    for row in node.outputs.ranking['rows']:
+        atoms = node.outputs.structures[f'rank_{row["rank"]:02d}'].get_ase()
+        atoms.calc = EMT()
+        assert row['energy_per_atom'] == pytest.approx(atoms.get_potential_energy() / len(atoms), abs=1e-8)
+
+
+def test_calculator_of_ase_of_another_version(builder):
+    files = resolve_potential('ase:ase.calculators.emt:EMT').files
+    record = json.loads(files.files['calculator.json'])
+    content = json.dumps({**record, 'version': '0.1'}).encode()
+    builder.potential = PotentialData.from_files(PotentialFiles('emt', 'ase', {'calculator.json': content}))
+    node = run_get_node(builder)[1]
+    assert node.exit_status == 206
+    assert 'The potential emt was recorded with ase 0.1, but here ase' in node.exit_message
+    assert node.called == []
 
 
 @pytest.mark.parametrize(

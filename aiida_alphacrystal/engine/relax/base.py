@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
 
-__all__ = ('EV_PER_CUBIC_ANGSTROM_IN_GPA', 'AtomArrays', 'Evaluation', 'Neighbours', 'Potential', 'PotentialFiles')
+__all__ = (
+    'EV_PER_CUBIC_ANGSTROM_IN_GPA',
+    'AtomArrays',
+    'Evaluation',
+    'NeighbourPotential',
+    'Neighbours',
+    'Potential',
+    'PotentialFiles',
+)
 
 #: 1 eV/A^3 in GPa, from the exact SI value of the elementary charge.
 EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.21766208
@@ -29,7 +37,7 @@ class PotentialFiles:
     """The files of a potential, by content, so that they can be held by a node as well as by a directory.
 
     :param name: what people call the potential.
-    :param kind: architecture, ``chgnet``, ``m3gnet`` or ``tensornet``.
+    :param kind: architecture, ``chgnet``, ``m3gnet`` or ``tensornet``; ``ase`` for a calculator of ASE.
     :param files: file name to content.
     """
 
@@ -148,20 +156,16 @@ class Potential(abc.ABC):
 
     :param files: what it was made from.
     :param elements: symbols of the elements that it knows.
-    :param cutoff: range of its pairs, in A.
     :param convention: on which atom of a pair messages are summed, ``source``, ``destination`` or, where the
         architecture leaves no choice, ``none``.
     :param version: package and version that evaluates it.
     """
 
-    def __init__(
-        self, files: PotentialFiles, *, elements: frozenset[str], cutoff: float, convention: str, version: str
-    ) -> None:
+    def __init__(self, files: PotentialFiles, *, elements: frozenset[str], convention: str, version: str) -> None:
         self.name = files.name
         self.kind = files.kind
         self.sha256 = files.sha256
         self.elements = elements
-        self.cutoff = cutoff
         self.convention = convention
         self.version = version
 
@@ -194,11 +198,8 @@ class Potential(abc.ABC):
         """
         if not crystals:
             return Evaluation(np.zeros(0), (), np.zeros((0, 3, 3)))
-        neighbours = Neighbours.of(crystals, self.cutoff)
         with one_thread():
-            energies, forces, stresses = self._compute(neighbours)
-        ends = np.cumsum([len(crystal.numbers) for crystal in crystals])[:-1]
-        return Evaluation(energies, tuple(np.split(forces, ends)), stresses)
+            return self._evaluate(crystals)
 
     def check_elements(self, symbols: set[str] | frozenset[str]) -> None:
         """Raise if an element is unknown to the potential.
@@ -212,6 +213,33 @@ class Potential(abc.ABC):
                 f'The potential {self.name} does not know {", ".join(unknown)}: '
                 'choose another potential or a formula without it.'
             )
+
+    @abc.abstractmethod
+    def _evaluate(self, crystals: Sequence[AtomArrays]) -> Evaluation:
+        """Return energies, forces and stresses of at least one crystal."""
+
+
+class NeighbourPotential(Potential):
+    """A potential that works on the neighbours within a cutoff of all crystals of a batch at once.
+
+    :param files: what it was made from.
+    :param elements: symbols of the elements that it knows.
+    :param cutoff: range of its pairs, in A.
+    :param convention: as for every potential.
+    :param version: package and version that evaluates it.
+    """
+
+    def __init__(
+        self, files: PotentialFiles, *, elements: frozenset[str], cutoff: float, convention: str, version: str
+    ) -> None:
+        super().__init__(files, elements=elements, convention=convention, version=version)
+        self.cutoff = cutoff
+
+    def _evaluate(self, crystals: Sequence[AtomArrays]) -> Evaluation:
+        """Return energies, forces and stresses."""
+        energies, forces, stresses = self._compute(Neighbours.of(crystals, self.cutoff))
+        ends = np.cumsum([len(crystal.numbers) for crystal in crystals])[:-1]
+        return Evaluation(energies, tuple(np.split(forces, ends)), stresses)
 
     @abc.abstractmethod
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from aiida_alphacrystal.engine.errors import PotentialError
-from aiida_alphacrystal.engine.relax.base import Neighbours, Potential, PotentialFiles
+from aiida_alphacrystal.engine.relax.base import NeighbourPotential, Neighbours, PotentialFiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def chgnet_files() -> PotentialFiles:
     return PotentialFiles(name='chgnet', kind='chgnet', files={CHGNET_FILE: content})
 
 
-class ChgnetPotential(Potential):
+class ChgnetPotential(NeighbourPotential):
     """CHGNet with forces and stresses from one backward pass over the whole batch.
 
     ``CHGNet.predict_structure`` builds each graph and each basis on its own and keeps the graph of second

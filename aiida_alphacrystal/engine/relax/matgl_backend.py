@@ -21,7 +21,12 @@ import numpy as np
 import torch
 
 from aiida_alphacrystal.engine.errors import PotentialError
-from aiida_alphacrystal.engine.relax.base import EV_PER_CUBIC_ANGSTROM_IN_GPA, Neighbours, Potential, PotentialFiles
+from aiida_alphacrystal.engine.relax.base import (
+    EV_PER_CUBIC_ANGSTROM_IN_GPA,
+    NeighbourPotential,
+    Neighbours,
+    PotentialFiles,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +87,7 @@ def _kind(name: str, content: bytes) -> str:
     return _KINDS[inner]
 
 
-class MatglPotential(Potential):
+class MatglPotential(NeighbourPotential):
     """A potential that matgl evaluates.
 
     Since matgl 3.0 the messages of M3GNet are summed on the source atom of a bond. Weights trained before that

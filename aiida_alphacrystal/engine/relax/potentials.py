@@ -7,9 +7,12 @@ import os
 import re
 from pathlib import Path
 
-from aiida_alphacrystal.engine.errors import PotentialError
+from aiida_alphacrystal.engine.errors import PotentialError, one_sentence
+from aiida_alphacrystal.engine.relax.ase_backend import AsePotential
+from aiida_alphacrystal.engine.relax.ase_calculators import KIND, PREFIX, calculator_files, read_calculator_file
 from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential, PotentialFiles
 from aiida_alphacrystal.engine.relax.chgnet_backend import ChgnetPotential, chgnet_files
+from aiida_alphacrystal.engine.relax.derivatives import derivative_failures
 from aiida_alphacrystal.engine.relax.matgl_backend import MATGL_FILES, MatglPotential, matgl_files, quiet
 from aiida_alphacrystal.engine.relax.selftest import MINIMUM_COMPOUNDS, run_self_test
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
@@ -28,6 +31,10 @@ __all__ = (
 #: What the name ``M3GNet`` stands for: the M3GNet that the hub offers in the message convention of today.
 DEFAULT_M3GNET = 'M3GNet-PES-MatPES-PBE-2025.2'
 
+_CHOICES = (
+    'chgnet, M3GNet, a name of the matgl hub, a directory, or for a calculator of ASE '
+    f'{PREFIX}MODULE:CALLABLE or a .json file'
+)
 _HUB_ORGANISATION = 'materialyze'
 _HUB_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,95}')
 _HUB_TIMEOUT = 10.0
@@ -51,25 +58,26 @@ class ResolvedPotential:
 def resolve_potential(name: str) -> ResolvedPotential:
     """Find the files of a potential.
 
-    ``chgnet`` is in the installed package; ``M3GNet`` stands for :data:`DEFAULT_M3GNET`; anything with a path
-    separator, or that exists, is a directory; every other name is one of the matgl hub, looked up in the local cache
-    first. Where the hub cannot be reached, CHGNet takes its place, with a notice.
+    ``chgnet`` is in the installed package; ``M3GNet`` stands for :data:`DEFAULT_M3GNET`; ``ase:MODULE:CALLABLE`` is a
+    calculator of ASE, and so is a file whose name ends in ``.json``; anything else with a path separator, or that
+    exists, is a directory; every other name is one of the matgl hub, looked up in the local cache first. Where the hub
+    cannot be reached, CHGNet takes its place, with a notice.
 
     :param name: name or path.
     :raises PotentialError: if there is no such potential or its files are missing or damaged.
     """
     if not isinstance(name, str) or not name.strip():
-        raise PotentialError('The name of the potential is empty: give chgnet, M3GNet, a matgl name or a directory.')
+        raise PotentialError(f'The name of the potential is empty: give {_CHOICES}.')
     text = name.strip()
     if text.lower() == DEFAULT_POTENTIAL:
         return ResolvedPotential(chgnet_files(), name)
+    if text.lower().startswith(PREFIX):
+        return ResolvedPotential(calculator_files(text[len(PREFIX) :]), name)
     if _is_path(text):
-        return ResolvedPotential(_directory_files(Path(text).expanduser()), name)
+        return ResolvedPotential(_local_files(Path(text).expanduser()), name)
     hub_name = DEFAULT_M3GNET if text.lower() == 'm3gnet' else text
     if not _HUB_NAME.fullmatch(hub_name):
-        raise PotentialError(
-            f'{text!r} is no name of a potential: give chgnet, M3GNet, a name of the matgl hub or a directory.'
-        )
+        raise PotentialError(f'{text!r} is no name of a potential: give {_CHOICES}.')
     directory = _from_hub(hub_name)
     if directory is not None:
         return ResolvedPotential(matgl_files(directory, hub_name), name)
@@ -85,13 +93,15 @@ def load_potential(files: PotentialFiles, check: bool = True, device: str = 'cpu
     """Make a potential ready for use.
 
     The first use of each content in a process runs the self-test. An M3GNet that fails it is tried once more in the
-    message convention from before matgl 3.0. The loaded potential is kept for the rest of the process.
+    message convention from before matgl 3.0. A calculator of ASE need not be like density functional theory: only its
+    forces and its stress have to be the derivatives of its energy. The loaded potential is kept for the rest of the
+    process.
 
-    :param files: a checkpoint of CHGNet or a matgl model directory.
+    :param files: a checkpoint of CHGNet, a matgl model directory or the record of a calculator of ASE.
     :param check: whether to run the self-test; without it an M3GNet is taken to follow the convention of today.
     :param device: of torch, on which it is evaluated.
-    :raises PotentialError: if the files are damaged, the self-test is failed, or the potential knows too few of the
-        known compounds to be tested.
+    :raises PotentialError: if the files are damaged, the self-test is failed, the potential knows too few of the
+        known compounds to be tested, or a calculator of ASE is not installed here as it was recorded.
     """
     key = (files.sha256, files.name, check, device)
     if key not in _LOADED:
@@ -104,12 +114,40 @@ def _load(files: PotentialFiles, convention: str, device: str) -> Potential:
         return ChgnetPotential(files, device)
     if files.kind in ('m3gnet', 'tensornet'):
         return MatglPotential(files, convention, device)
+    if files.kind == KIND:
+        return AsePotential(files, device)
     raise PotentialError(
-        f'The potential {files.name} is of the unknown kind {files.kind!r}: give one of chgnet, m3gnet, tensornet.'
+        f'The potential {files.name} is of the unknown kind {files.kind!r}: '
+        f'give one of chgnet, m3gnet, tensornet, {KIND}.'
     )
 
 
 def _checked(files: PotentialFiles, device: str) -> Potential:
+    """Load a potential and test it."""
+    return _consistent(files, device) if files.kind == KIND else _in_its_convention(files, device)
+
+
+def _consistent(files: PotentialFiles, device: str) -> Potential:
+    """Load a potential whose forces and stress are the derivatives of its energy."""
+    potential = _load(files, 'none', device)
+    try:
+        failures = derivative_failures(potential)
+    except MemoryError:
+        raise
+    except Exception as error:  # calculators raise many types
+        raise PotentialError(
+            f'The potential {files.name} fails the self-test: a small crystal of its elements cannot be evaluated '
+            f'({type(error).__name__}: {one_sentence(error)}); declare the elements that it knows.'
+        ) from error
+    if failures:
+        raise PotentialError(
+            f'The potential {files.name} fails the self-test ({failures[0]}): '
+            'its forces and its stress have to be the derivatives of its energy; give another one.'
+        )
+    return potential
+
+
+def _in_its_convention(files: PotentialFiles, device: str) -> Potential:
     """Load a potential in the convention in which it passes the self-test."""
     conventions = ('source', 'destination') if files.kind == 'm3gnet' else ('source',)
     first_failure = ''
@@ -132,16 +170,19 @@ def _checked(files: PotentialFiles, device: str) -> Potential:
 
 def _is_path(text: str) -> bool:
     separators = {'/', os.sep, os.altsep or os.sep}
-    if any(separator in text for separator in separators) or text.startswith(('.', '~')):
+    if any(separator in text for separator in separators) or text.startswith(('.', '~')) or text.endswith('.json'):
         return True
     return _HUB_NAME.fullmatch(text) is not None and Path(text).exists()
 
 
-def _directory_files(path: Path) -> PotentialFiles:
+def _local_files(path: Path) -> PotentialFiles:
+    if path.suffix == '.json' and not path.is_dir():
+        return read_calculator_file(path)
     if not path.is_dir():
         state = 'is a file' if path.exists() else 'does not exist'
         raise PotentialError(
-            f'The potential directory {path} {state}: give a directory that holds {", ".join(MATGL_FILES)}.'
+            f'The potential directory {path} {state}: give a directory that holds {", ".join(MATGL_FILES)}, or a .json '
+            'file that describes a calculator of ASE.'
         )
     return matgl_files(path)
 
@@ -190,7 +231,7 @@ def _download(name: str, cache: Path, *, offline: bool) -> Path | None:
         except (RepositoryNotFoundError, GatedRepoError, EntryNotFoundError) as error:
             raise PotentialError(
                 f'The hub of matgl holds no potential named {name}: give chgnet, M3GNet, another name of '
-                f'huggingface.co/{_HUB_ORGANISATION} or a directory.'
+                f'huggingface.co/{_HUB_ORGANISATION}, a directory, {PREFIX}MODULE:CALLABLE or a .json file.'
             ) from error
         except Exception:  # refused, timed out, no name service: the client raises many types
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,19 @@ def test_cells_that_are_known_already(make_job):
     assert dataclasses.replace(result, cells=None, distances=None, ranking=None).pack()[0] == later.pack()[0]
     arrays = result.pack()[1]
     assert all(array.tolist() == arrays[name].tolist() for name, array in later.pack()[1].items())
+
+
+def test_calculator_of_ase(make_job):
+    files = resolve_potential('ase:ase.calculators.emt:EMT').files
+    directory = make_job(compounds=(Compound('f_1', formula='CuAu'),), potential={'name': 'emt', 'kind': 'ase'})
+    shutil.rmtree(directory / 'potential')
+    (directory / 'potential').mkdir()
+    (directory / 'potential' / 'calculator.json').write_bytes(files.files['calculator.json'])
+    assert run_job(directory).outcome == Outcome.FINISHED
+    result = result_of(directory)
+    assert result.failure is None
+    assert result.potential == load_potential(files).facts
+    assert all(relaxation.reason is None for relaxation in result.relaxations)
 
 
 def test_no_candidates_is_a_result(make_job):

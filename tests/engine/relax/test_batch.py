@@ -63,7 +63,7 @@ class Broken(Potential):
         energies = np.where(bad, math.nan, evaluation.energies)
         return dataclasses.replace(evaluation, energies=energies)
 
-    def _compute(self, neighbours):
+    def _evaluate(self, crystals):
         raise NotImplementedError
 
 
@@ -239,7 +239,7 @@ class Forgetful(Potential):
         self.batches.append(len(crystals))
         return self._potential.evaluate_crystals(crystals)
 
-    def _compute(self, neighbours):
+    def _evaluate(self, crystals):
         raise NotImplementedError
 
 

@@ -201,7 +201,7 @@ def test_directory_that_lacks_a_file(tmp_path):
 
 
 def test_file_in_place_of_a_directory(tmp_path):
-    path = tmp_path / 'model.json'
+    path = tmp_path / 'model.pt'
     path.write_text('{}')
     with pytest.raises(PotentialError, match='is a file'):
         resolve_potential(str(path))

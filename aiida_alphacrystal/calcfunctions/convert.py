@@ -215,12 +215,18 @@ def relaxations_to_node(
     :param references: energy of each element in eV/atom.
     :param potential: the facts about what gave the energies.
     """
+    from aiida_alphacrystal.engine.relax import energy_correction
+    from aiida_alphacrystal.engine.relax.corrections import NO_CORRECTIONS
+    from aiida_alphacrystal.engine.stored import stored_structure
+
+    scheme = potential.get('corrections', NO_CORRECTIONS)
     rows = [
         {
             'label': label,
             'symbols': _symbols(relaxation.structure),
             'initial_energy_per_atom': relaxation.initial_energy,
             'energy_per_atom': relaxation.energy,
+            'correction_per_atom': energy_correction(stored_structure(relaxation.structure), scheme),
             'max_force': relaxation.max_force,
             'steps': relaxation.steps,
             'converged': relaxation.converged,
@@ -249,16 +255,16 @@ class RelaxedPool:
     :param formula: the compound, as the table of the pool names it.
     :param rows: row of each candidate in the table of the pool.
     :param relaxations: the outcomes.
+    :param energies: formation energy of each, corrected where the potential needs it, eV/atom.
     :param positions: Cartesian coordinates (A) of the atoms of each as they are stored, to the last bit.
-    :param references: energy of each element in eV/atom.
     :param potential: name and version of what gave the energies.
     """
 
     formula: str
     rows: tuple[dict[str, Any], ...]
     relaxations: tuple[Relaxation, ...]
+    energies: tuple[float, ...]
     positions: tuple[Any, ...]
-    references: dict[str, float]
     potential: dict[str, str]
 
     @property
@@ -279,14 +285,21 @@ def relaxed_pool(candidates: orm.Dict, relaxations: orm.ArrayData) -> RelaxedPoo
     :param candidates: table of the pool.
     :param relaxations: table of the outcomes.
     """
+    from aiida_alphacrystal.engine.relax import relaxed_formation_energy
+
     rows = {row['label']: row for row in candidates['rows']}
     outcomes = relaxations.base.attributes.get('rows')
+    references = relaxations.base.attributes.get('elemental_references')
+    relaxed = tuple(_read_relaxations(relaxations, outcomes))
     return RelaxedPool(
         formula=candidates['formula'],
         rows=tuple(rows[outcome['label']] for outcome in outcomes),
-        relaxations=tuple(_read_relaxations(relaxations, outcomes)),
+        relaxations=relaxed,
+        energies=tuple(
+            relaxed_formation_energy(one, outcome.get('correction_per_atom', 0.0), references)
+            for one, outcome in zip(relaxed, outcomes, strict=True)
+        ),
         positions=tuple(_split_atoms(relaxations, 'positions', [row['symbols'] for row in outcomes])),
-        references=relaxations.base.attributes.get('elemental_references'),
         potential=relaxations.base.attributes.get('potential'),
     )
 
@@ -382,6 +395,7 @@ _BEST_COLUMNS = (
     'energy_per_atom',
     'volume_per_atom',
     'score',
+    'confidence',
     'probability',
     'source',
     'converged',

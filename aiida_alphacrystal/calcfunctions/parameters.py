@@ -30,7 +30,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'rank_refined': 1,
         'to_primitive': 1,
         'compare': 1,
-        'tabulate': 1,
+        'tabulate': 2,
         'join_tables': 1,
     }
 )

@@ -31,7 +31,7 @@ def rank(candidates: orm.Dict, relaxations: orm.ArrayData, parameters: orm.Dict)
     try:
         pool = convert.relaxed_pool(candidates, relaxations)
         settings = with_weights(read_settings(parameters).rank, pool.potential['sha256'])
-        ranked = rank_candidates(pool.facts, pool.relaxations, pool.references, settings)
+        ranked = rank_candidates(pool.facts, pool.relaxations, pool.energies, settings)
     except AlphaCrystalError as error:
         return exit_code_for(error)
     return convert.ranking_to_nodes(pool, ranked)

@@ -18,6 +18,7 @@ _COLUMNS = (
     'energy_per_atom',
     'volume_per_atom',
     'score',
+    'confidence',
     'probability',
     'source',
     'converged',
@@ -41,7 +42,7 @@ def tabulate(parameters: orm.Dict, **namespaces: Any) -> dict[str, orm.Dict]:
         best = rankings[label]['best'] if label in rankings else None
         fate = {'exit_status': 0, 'reason': None} if best else failed[label]
         structures = len(rankings[label]['rows']) if best else 0
-        found = {key: best[key] if best else None for key in _COLUMNS}
+        found = {key: best.get(key) if best else None for key in _COLUMNS}
         rows.append({'label': label, 'formula': formula, **fate, 'structures': structures, **found})
     return {'table': orm.Dict({'rows': rows, 'finished': len(rankings), 'failed': len(failed)})}
 

@@ -13,7 +13,12 @@ from aiida_alphacrystal.engine.network import load_network, predict_distances
 from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.rank_model import CandidateFacts, with_weights
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
-from aiida_alphacrystal.engine.relax import elemental_references, relax_structures
+from aiida_alphacrystal.engine.relax import (
+    elemental_references,
+    energy_correction,
+    relax_structures,
+    relaxed_formation_energy,
+)
 from aiida_alphacrystal.engine.settings import check_seed
 from aiida_alphacrystal.engine.stored import (
     stored_cell,
@@ -146,7 +151,7 @@ def rank_relaxed(
     relaxations: Sequence[Relaxation],
     references: Mapping[str, float],
     settings: RankSettings,
-    potential: str,
+    potential: Mapping[str, str],
 ) -> tuple[RankedCandidate, ...]:
     """Rank relaxed candidates by what a database gives back of them.
 
@@ -154,13 +159,21 @@ def rank_relaxed(
     :param relaxations: one for each.
     :param references: energy of each element, eV/atom.
     :param settings: of the last stage.
-    :param potential: hash of the files of the potential.
+    :param potential: the facts about the potential.
     """
+    facts = [stored_facts(CandidateFacts.of(candidate)) for candidate in candidates]
+    relaxed = [stored_relaxation(relaxation) for relaxation in relaxations]
+    elements = {element: stored_number(energy) for element, energy in references.items()}
+    scheme = potential['corrections']
+    energies = [
+        relaxed_formation_energy(one, stored_number(energy_correction(one.structure, scheme)), elements)
+        for one in relaxed
+    ]
     return rank_candidates(
-        [stored_facts(CandidateFacts.of(candidate)) for candidate in candidates],
-        [stored_relaxation(relaxation) for relaxation in relaxations],
-        {element: stored_number(energy) for element, energy in references.items()},
-        with_weights(settings, potential),
+        facts,
+        relaxed,
+        energies,
+        with_weights(settings, potential['sha256']),
     )
 
 
@@ -219,7 +232,7 @@ def relax_and_rank(
     relaxed = relax_structures(structures, potential, settings.relax)
     relaxations = tuple(stored_relaxation(relaxation) for relaxation in relaxed)
     references = elemental_references(formula.elements, potential)
-    ranking = rank_relaxed(candidates, relaxed, references, settings.rank, potential.sha256)
+    ranking = rank_relaxed(candidates, relaxed, references, settings.rank, potential.facts)
     if not ranking:
         reasons = sorted({str(relaxation.reason) for relaxation in relaxations})
         raise NoCandidateError(f'No candidate for {formula.label} could be relaxed: {" ".join(reasons)}')

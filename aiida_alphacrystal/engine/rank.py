@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, shipped_weights
-from aiida_alphacrystal.engine.relax import formation_energy
 from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pymatgen.core import Structure
 
@@ -78,7 +76,7 @@ class _Distinct:
 def rank_candidates(
     facts: Sequence[CandidateFacts],
     relaxations: Sequence[Relaxation],
-    references: Mapping[str, float],
+    energies: Sequence[float],
     settings: RankSettings,
 ) -> tuple[RankedCandidate, ...]:
     """Rank relaxed candidates; those whose relaxation failed are left out.
@@ -89,16 +87,15 @@ def rank_candidates(
 
     :param facts: what was known of every candidate.
     :param relaxations: relaxation of every candidate, in the same order.
-    :param references: energy of every element with the same potential, eV/atom.
+    :param energies: formation energy of every candidate, eV/atom.
     :param settings: method, weights and length of the ranking; without weights, those learnt from all potentials.
     :return: the ranking; empty if every relaxation failed.
     """
     groups = _distinct(relaxations)
     if not groups:
         return ()
-    described = features(groups, facts, relaxations)
+    described = features(groups, facts, relaxations, energies)
     judged = confidences(described, settings.weights or shipped_weights(OTHER))
-    energies = [_formation_energy(relaxation, references) for relaxation in relaxations]
     found = [
         _Distinct(
             members=tuple(group),
@@ -189,8 +186,3 @@ def _simplest(members: Sequence[int], relaxations: Sequence[Relaxation], energie
 def _same(first: Relaxation, second: Relaxation) -> bool:
     """Return whether two candidates have relaxed to the same structure."""
     return same_structure(first.structure, first.energy, second.structure, second.energy)
-
-
-def _formation_energy(relaxation: Relaxation, references: Mapping[str, float]) -> float:
-    counts = collections.Counter(site.specie.symbol for site in relaxation.structure)
-    return formation_energy(relaxation.energy, counts, references)

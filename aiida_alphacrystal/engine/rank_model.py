@@ -78,19 +78,23 @@ class CandidateFacts:
 
 
 def features(
-    groups: Sequence[Sequence[int]], facts: Sequence[CandidateFacts], relaxations: Sequence[Relaxation]
+    groups: Sequence[Sequence[int]],
+    facts: Sequence[CandidateFacts],
+    relaxations: Sequence[Relaxation],
+    energies: Sequence[float],
 ) -> FloatArray:
     """Describe the distinct structures of a pool.
 
     :param groups: candidates that have relaxed to the same structure, by their places in the two lists.
     :param facts: of every candidate before its relaxation.
     :param relaxations: of every candidate.
+    :param energies: formation energy of every candidate, eV/atom.
     :return: shape (groups, features), in the order of ``FEATURES``; larger is more probable.
     """
-    energies = np.array([min(relaxations[index].energy for index in group) for group in groups])
+    lowest = np.array([min(energies[index] for index in group) for group in groups])
     fitness = _known([max(_values(facts, group, 'fitness'), default=math.nan) for group in groups])
     columns = (
-        -np.log1p((energies - energies.min()) / _ENERGY_SCALE),
+        -np.log1p((lowest - lowest.min()) / _ENERGY_SCALE),
         [math.log(sum(math.exp(-facts[index].cost) for index in group)) for group in groups],
         [float(any(facts[index].searched for index in group)) for group in groups],
         [-math.log(_LEAST_GAIN + min(_gain(relaxations[index]) for index in group)) for group in groups],

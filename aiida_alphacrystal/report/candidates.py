@@ -63,8 +63,10 @@ def read_energies(node: WorkChainNode) -> CandidateEnergies:
     formula = parse_formula(table['formula'], max_atoms=10**6)
     content = dict(zip(formula.elements, formula.counts, strict=True))
 
-    def formed(energy: float | None) -> float | None:
-        return None if energy is None else formation_energy(energy, content, references)
+    def formed(label: str, name: str) -> float | None:
+        energy = outcomes[label].get(name)
+        correction = outcomes[label].get('correction_per_atom', 0.0)
+        return None if energy is None else formation_energy(energy + correction, content, references)
 
     ranking = node.outputs.ranking['rows'] if 'ranking' in node.outputs else ()
     ranks = {place['label']: place['rank'] for place in ranking}
@@ -73,8 +75,8 @@ def read_energies(node: WorkChainNode) -> CandidateEnergies:
         CandidateEnergy(
             label=row['label'],
             source=row['source'],
-            before=formed(outcomes[row['label']].get('initial_energy_per_atom')),
-            after=formed(outcomes[row['label']]['energy_per_atom']),
+            before=formed(row['label'], 'initial_energy_per_atom'),
+            after=formed(row['label'], 'energy_per_atom'),
             reason=outcomes[row['label']]['reason'],
             rank=ranks.get(row['label']),
         )

@@ -49,6 +49,7 @@ class PredictedStructure:
     :param source: ``template``, ``descent``, ``genetic`` or ``free``.
     :param origin: how the source made it.
     :param converged: whether its relaxation reached the force tolerance.
+    :param confidence: calibrated probability that it is the right structure; None where an earlier version ranked.
     :param pk: primary key of the structure node.
     :param uuid: universally unique identifier of the structure node.
     :param cif: the structure as a CIF file, its cell and coordinates as they are in the node.
@@ -66,6 +67,7 @@ class PredictedStructure:
     source: str
     origin: str
     converged: bool
+    confidence: float | None
     pk: int
     uuid: str
     cif: str
@@ -172,6 +174,7 @@ def _read_row(row: dict[str, Any], structure: StructureData) -> PredictedStructu
         source=str(row['source']),
         origin=str(row['origin']),
         converged=bool(row['converged']),
+        confidence=_finite(row.get('confidence')),
         pk=int(structure.pk or 0),
         uuid=str(structure.uuid),
         cif=to_cif(structure),

@@ -25,8 +25,9 @@ class ScreenedFormula:
     :param formation_energy_per_atom: in eV/atom.
     :param energy_per_atom: total energy of the potential, in eV/atom.
     :param volume_per_atom: in cubic angstrom.
-    :param score: energy that the ranking went by, in eV/atom.
-    :param probability: that the candidate is the right one, None where that is not known.
+    :param score: what the ranking went by, lowest first.
+    :param confidence: calibrated probability that it is the right structure; None where there is none.
+    :param probability: the same before any energy was known; None where that is not known.
     :param source: ``template``, ``descent``, ``genetic`` or ``free``.
     :param converged: whether its relaxation reached the force tolerance.
     :param prediction: primary key of the prediction, None where it failed.
@@ -44,6 +45,7 @@ class ScreenedFormula:
     energy_per_atom: float | None
     volume_per_atom: float | None
     score: float | None
+    confidence: float | None
     probability: float | None
     source: str | None
     converged: bool | None
@@ -121,5 +123,5 @@ def _predictions(node: WorkChainNode) -> dict[str, tuple[int, str]]:
 
 def _read_row(row: dict[str, Any], prediction: tuple[int | None, str | None]) -> ScreenedFormula:
     names = {field.name for field in dataclasses.fields(ScreenedFormula)}
-    found = {key: value for key, value in row.items() if key in names}
+    found = {'confidence': None, **{key: value for key, value in row.items() if key in names}}
     return ScreenedFormula(**found, prediction=prediction[0], prediction_uuid=prediction[1])

@@ -56,9 +56,10 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
     title = f'{report.formula}: {_count(len(report.candidates), "structure")}, the best first'
     table = Table(title=title, title_justify='left', title_style='bold', header_style='bold')
     table.add_column('rank', justify='right')
+    table.add_column('confidence', justify='right')
     table.add_column('space group')
     table.add_column('atoms', justify='right')
-    table.add_column('formation energy\n(eV/atom)', justify='right')
+    table.add_column('formation\n(eV/atom)', justify='right')
     table.add_column('volume\n(Å³/atom)', justify='right')
     table.add_column('source')
     table.add_column('relaxed')
@@ -66,6 +67,7 @@ def print_prediction(report: PredictionReport, option: str = '') -> None:
     for row in report.candidates:
         table.add_row(
             str(row.rank),
+            '-' if row.confidence is None else f'{row.confidence:.1%}',
             f'{row.spacegroup_symbol} ({row.spacegroup})',
             str(row.number_of_atoms),
             number_text(row.formation_energy_per_atom, 3),

@@ -226,8 +226,8 @@ class PredictWorkChain(WorkChain):
         :param formula: a formula, or the number of atoms of each element in the primitive cell.
         :param protocol: ``fast``, ``balanced`` (the default) or ``stringent``.
         :param overrides: nested as the parameters are, such as ``{'rank': {'top': 3}}``.
-        :param potential: a node, what a name was resolved to, or a name, directory or file; only the name of a potential
-            that is neither in the package nor on this machine touches the network.
+        :param potential: a node, what a name was resolved to, or a name, directory or file; only the name of a
+            potential that is neither in the package nor on this machine touches the network.
         :param models: weights of your own in place of those of the package, as nodes or files that
             ``aiida-alphacrystal train`` has written, by purpose: ``distances``, ``cells`` or ``templates``.
         :param seed: every random draw follows from it.

@@ -80,9 +80,11 @@ def test_candidates_keep_cell_order_and_seed():
                 'formula': 'SrTiO3',
                 'formula_units': 1,
                 'number_of_atoms': 5,
+                'volume_per_atom': pytest.approx(structure.volume / 5),
                 'cost': 2.5,
                 'probability': None,
                 'fitness': None,
+                'cell_probability': None,
                 'seed': 3,
             }
         ],

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.rank_model import CandidateFacts
-from aiida_alphacrystal.engine.relax import Relaxation
+from aiida_alphacrystal.engine.relax import Relaxation, relaxed_formation_energy
 from aiida_alphacrystal.engine.settings import RankSettings
 
 REFERENCES = {'Na': -1.3, 'Cl': -1.8}
@@ -41,7 +41,8 @@ ENERGY = RankSettings(method='energy')
 
 
 def ranked(costs, relaxations, settings=ENERGY):
-    return rank_candidates([CandidateFacts(cost) for cost in costs], relaxations, REFERENCES, settings)
+    energies = [relaxed_formation_energy(relaxation, 0.0, REFERENCES) for relaxation in relaxations]
+    return rank_candidates([CandidateFacts(cost) for cost in costs], relaxations, energies, settings)
 
 
 def test_lowest_formation_energy_comes_first():

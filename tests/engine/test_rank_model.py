@@ -32,7 +32,7 @@ def relaxation(energy, initial=None, volume=64.0):
 
 
 def described(groups, facts, relaxations):
-    rows = features(groups, facts, relaxations)
+    rows = features(groups, facts, relaxations, [one.energy for one in relaxations])
     return [dict(zip(FEATURES, row, strict=True)) for row in rows.tolist()]
 
 

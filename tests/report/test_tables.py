@@ -22,6 +22,7 @@ def predicted(rank, **changes):
         'source': 'template',
         'origin': 'prototype 12',
         'converged': True,
+        'confidence': 0.9,
         'pk': 100 + rank,
         'uuid': f'uuid-{rank}',
         'cif': f'data_{rank}\n',
@@ -46,15 +47,20 @@ def report(*candidates, **changes):
 
 def test_a_table_says_everything_within_100_columns(capsys):
     missing = predicted(
-        2, formation_energy_per_atom=None, converged=False, spacegroup_symbol='I4_1/amd', spacegroup=141
+        2,
+        formation_energy_per_atom=None,
+        converged=False,
+        confidence=None,
+        spacegroup_symbol='I4_1/amd',
+        spacegroup=141,
     )
     print_prediction(report(predicted(1), missing), ' -p other')
     output = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in output.splitlines()) <= 100
     rows = [[cell.strip() for cell in line.split('│')[1:-1]] for line in output.splitlines() if line.startswith('│')]
     assert rows == [
-        ['1', 'Fm-3m (225)', '2', '-2.070', '23.05', 'template', 'yes', '101'],
-        ['2', 'I4_1/amd (141)', '2', '-', '23.05', 'template', 'no', '102'],
+        ['1', '90.0%', 'Fm-3m (225)', '2', '-2.070', '23.05', 'template', 'yes', '101'],
+        ['2', '-', 'I4_1/amd (141)', '2', '-', '23.05', 'template', 'no', '102'],
     ]
     assert output.startswith('NaCl: 2 structures, the best first')
     assert 'Relaxed with chgnet, seed 7.' in output

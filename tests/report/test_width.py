@@ -48,6 +48,7 @@ LONGEST = {
     'predicted_rank': 500,
     'label': 'structure_500',
     'converged': False,
+    'confidence': 1.0,
     'pk': NODE,
     'prediction': NODE,
     'potential': POTENTIAL,

@@ -40,7 +40,10 @@ def main(storage: dict[str, Any], archive: str, uuid: str, weight: float) -> dic
         draw_origins(origin, Path(directory) / 'graph.dot')
         graph = (Path(directory) / 'graph.dot').read_text()
     settings = PredictionSettings.from_dict(
-        {**node.inputs.parameters.get_dict(), 'rank': {'probability_weight': weight, 'top': 10}}
+        {
+            **node.inputs.parameters.get_dict(),
+            'rank': {'method': 'energy_and_probability', 'probability_weight': weight, 'top': 10},
+        }
     )
     ranked = calcfunctions.rank(
         candidates=node.outputs.candidates,

@@ -59,6 +59,7 @@ def test_ranking(prediction):
     scores = [row['score'] for row in ranking['rows']]
     assert scores == sorted(scores)
     assert set(ranking['rows'][0]) == {
+        'confidence',
         'converged',
         'cost',
         'duplicates',

@@ -201,7 +201,7 @@ class _Work:
             result.relaxations or (),
             result.references or {},
             self._tools.settings.rank,
-            self._tools.potential.sha256,
+            self._tools.potential.facts,
         )
         self._result = dataclasses.replace(result, ranking=ranking)
 

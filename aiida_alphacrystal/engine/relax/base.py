@@ -172,7 +172,10 @@ class Potential(abc.ABC):
     @property
     def facts(self) -> dict[str, str]:
         """Return what a result says of the potential."""
-        return {fact: getattr(self, fact) for fact in ('name', 'kind', 'sha256', 'convention', 'version')}
+        from aiida_alphacrystal.engine.relax.references import correction_scheme
+
+        named = {fact: getattr(self, fact) for fact in ('name', 'kind', 'sha256', 'convention', 'version')}
+        return {**named, 'corrections': correction_scheme(self.sha256)}
 
     def evaluate(self, structures: Sequence[Structure]) -> Evaluation:
         """Return energies, forces and stresses of a batch of ordered structures.

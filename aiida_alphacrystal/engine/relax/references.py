@@ -5,23 +5,38 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import json
 import math
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.metadata import version
+from typing import Any
 
 from aiida_alphacrystal.engine.errors import PotentialError
 from aiida_alphacrystal.engine.relax.base import Potential
 from aiida_alphacrystal.engine.relax.batch import relax_structures
+from aiida_alphacrystal.engine.relax.corrections import MP2020, NO_CORRECTIONS
 from aiida_alphacrystal.engine.relax.elements import element_crystals
+from aiida_alphacrystal.engine.relax.state import Relaxation
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, RelaxSettings
 
-__all__ = ('compute_references', 'elemental_references', 'formation_energy', 'main', 'shipped_references')
+__all__ = (
+    'compute_references',
+    'correction_scheme',
+    'elemental_references',
+    'formation_energy',
+    'main',
+    'relaxed_formation_energy',
+    'shipped_references',
+)
 
 #: How the crystals of the elements are relaxed.
 REFERENCE_SETTINGS = RelaxSettings(force_tolerance=0.02, max_steps=200, batch_size=8)
+
+#: Potentials that were trained on energies before their corrections.
+_UNCORRECTED = {'M3GNet-MP-2021.2.8-PES': MP2020}
 
 _COMPUTED: dict[str, dict[str, float]] = {}
 
@@ -50,16 +65,23 @@ def elemental_references(elements: Iterable[str], potential: Potential) -> dict[
 def formation_energy(energy_per_atom: float, composition: Mapping[str, int], references: Mapping[str, float]) -> float:
     """Return the formation energy in eV/atom.
 
-    No empirical correction is added. A potential trained on corrected energies of the Materials Project (CHGNet) gives
-    its formation energies; one trained on bare PBE energies (M3GNet-MP-2021.2.8) puts oxides and halides 0.2 to
-    0.6 eV/atom higher, by the same amount for all structures of a formula.
-
-    :param energy_per_atom: of the compound, eV/atom.
+    :param energy_per_atom: of the compound, with its correction where the potential needs one, eV/atom.
     :param composition: element symbol to number of atoms.
     :param references: energies of the elements, eV/atom.
     """
     total = sum(composition.values())
     return energy_per_atom - math.fsum(count * references[symbol] for symbol, count in composition.items()) / total
+
+
+def relaxed_formation_energy(relaxation: Relaxation, correction: float, references: Mapping[str, float]) -> float:
+    """Return the formation energy of a relaxed crystal in eV/atom.
+
+    :param relaxation: of the crystal.
+    :param correction: of its energy, eV/atom.
+    :param references: energies of the elements, eV/atom.
+    """
+    content = collections.Counter(site.specie.symbol for site in relaxation.structure)
+    return formation_energy(relaxation.energy + correction, content, references)
 
 
 def compute_references(elements: Iterable[str], potential: Potential) -> dict[str, float]:
@@ -85,12 +107,26 @@ def compute_references(elements: Iterable[str], potential: Potential) -> dict[st
 @functools.cache
 def shipped_references() -> Mapping[str, Mapping[str, float]]:
     """Return the shipped tables: hash of a potential to energies of its elements in eV/atom."""
+    return {sha256: entry['energies'] for sha256, entry in _shipped().items()}
+
+
+def correction_scheme(sha256: str) -> str:
+    """Return the scheme by which the energies of a potential are corrected, ``none`` where it is not known to need one.
+
+    :param sha256: of its files.
+    """
+    return str(_shipped().get(sha256, {}).get('corrections', NO_CORRECTIONS))
+
+
+@functools.cache
+def _shipped() -> Mapping[str, Mapping[str, Any]]:
+    """Return what the package knows of potentials by the hashes of their files."""
     path = resources.files('aiida_alphacrystal') / 'weights' / 'references.json'
     try:
-        document = json.loads(path.read_text())
+        potentials: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text())['potentials']
     except FileNotFoundError:
         return {}
-    return {sha256: entry['energies'] for sha256, entry in document['potentials'].items()}
+    return potentials
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,6 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
             'name': potential.name,
             'convention': potential.convention,
             'version': potential.version,
+            'corrections': _UNCORRECTED.get(potential.name, NO_CORRECTIONS),
             'energies': {symbol: round(energy, 6) for symbol, energy in energies.items()},
         }
     document = {'card': _card([Path(name).name for name in options.potentials]), 'potentials': tables}

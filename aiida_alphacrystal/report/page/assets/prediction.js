@@ -2,7 +2,7 @@
 
 const RANKING_COLUMNS = [
   'rank', 'formula', 'number_of_atoms', 'formula_units', 'spacegroup', 'spacegroup_symbol', 'formation_energy_per_atom',
-  'energy_per_atom', 'volume_per_atom', 'score', 'probability', 'source', 'origin', 'converged', 'pk', 'uuid',
+  'energy_per_atom', 'volume_per_atom', 'score', 'confidence', 'probability', 'source', 'origin', 'converged', 'pk', 'uuid',
 ];
 
 class PredictionView {

@@ -5,7 +5,7 @@ const SCREENING_COLUMNS = [
   { key: 'spacegroup', title: 'Space group', cell: (row) => (row.spacegroup === null ? ['none'] : [make('span', { class: 'symbol' }, ...symbolNodes(row.spacegroup_symbol)), ' ', make('span', { class: 'dim' }, row.spacegroup)]) },
   { key: 'number_of_atoms', title: 'Atoms', number: true, optional: true, cell: (row) => [row.number_of_atoms ?? DASH] },
   { key: 'formation_energy_per_atom', title: 'E', below: 'form', unit: 'eV/atom', number: true, cell: (row) => [numberText(row.formation_energy_per_atom, 3)] },
-  { key: 'probability', title: 'Prior', number: true, cell: (row) => [percentText(row.probability)] },
+  { key: 'confidence', title: 'Confidence', number: true, cell: (row) => [percentText(row.confidence)] },
   { key: 'volume_per_atom', title: 'Volume', unit: '\u00c5\u00b3/atom', number: true, optional: true, cell: (row) => [numberText(row.volume_per_atom, 2)] },
   { key: 'source', title: 'Source', optional: true, cell: (row) => [row.source ?? DASH] },
   { key: 'structures', title: 'Ranked', number: true, spare: true, cell: (row) => [row.structures] },

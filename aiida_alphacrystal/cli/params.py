@@ -193,7 +193,7 @@ SEED = click.option(
 )
 PROTOCOL = click.option(
     '--protocol',
-    type=click.Choice(['fast', 'balanced', 'stringent']),
+    type=click.Choice(['fast', 'balanced', 'stringent', 'paper']),
     default='balanced',
     show_default=True,
     help='How much to search and how tightly to relax.',

@@ -65,7 +65,7 @@ def protocol_rows() -> tuple[list[str], list[list[str]]]:
     rows = []
     for path in values[protocols[0]]:
         cells = [f'`{values[name][path]!r}`' for name in protocols]
-        rows.append([f'`{path}`', *(cells if len(set(cells)) > 1 else ['', cells[0], ''])])
+        rows.append([f'`{path}`', *(cells if len(set(cells)) > 1 else ['', cells[0], *[''] * (len(cells) - 2)])])
     return protocols, rows
 
 

@@ -36,10 +36,11 @@ def test_every_setting_is_explained(reference):
 
 def test_protocols_show_what_they_change(reference):
     protocols, rows = reference.protocol_rows()
-    assert protocols == ['fast', 'balanced', 'stringent']
+    assert protocols == ['fast', 'balanced', 'stringent', 'paper']
     values = {path: cells for path, *cells in rows}
-    assert values['`rank.top`'] == ['`5`', '`10`', '`20`']
-    assert values['`templates.decorations`'] == ['', '`True`', '']
+    assert values['`rank.top`'] == ['`5`', '`10`', '`20`', '`20`']
+    assert values['`search.method`'][3] == "`'genetic'`"
+    assert values['`templates.decorations`'] == ['', '`True`', '', '']
 
 
 def test_every_exit_code_is_explained(reference, aiida_profile):

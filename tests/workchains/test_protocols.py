@@ -33,7 +33,7 @@ def test_formula(kind):
     assert 'composition' not in serialize(builder)
 
 
-@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'stringent'])
+@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'stringent', 'paper'])
 def test_builder(protocol, data_regression):
     builder = PredictWorkChain.get_builder_from_protocol('SrTiO3', protocol)
     data_regression.check(serialize(builder))
@@ -41,7 +41,7 @@ def test_builder(protocol, data_regression):
 
 def test_available_protocols():
     protocols = PredictWorkChain.get_available_protocols()
-    assert list(protocols) == ['fast', 'balanced', 'stringent']
+    assert list(protocols) == ['fast', 'balanced', 'stringent', 'paper']
     assert all(description.endswith('.') for description in protocols.values())
     assert PredictWorkChain.get_default_protocol() == 'balanced'
 
@@ -63,7 +63,7 @@ def test_overrides_win_and_leave_the_rest():
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        ({'protocol': 'moderate'}, "Unknown protocol 'moderate': choose one of fast, balanced, stringent."),
+        ({'protocol': 'moderate'}, "Unknown protocol 'moderate': choose one of fast, balanced, stringent, paper."),
         (
             {'overrides': {'tea': 1}},
             'Unknown override tea: the keys of the settings are cells, max_atoms, rank, relax, ',

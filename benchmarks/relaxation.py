@@ -1,31 +1,41 @@
-"""Relax distorted known crystals with our batched optimiser and one by one with ASE, and check formation energies.
+"""Relax candidates with our batched methods and one by one with ASE, and check formation energies.
 
-Prints one JSON object: seconds and evaluations per crystal of both, the differences of the minima, the share of our
-time that is spent outside the potential, and the error of the formation energies of the undistorted crystals.
+The candidates are distorted known crystals or what the templates propose for the formulas of known crystals. Every
+route relaxes the same ones to the same tolerance: ``keep``, ``free`` and ``then_free`` are settings of our symmetry,
+``bayesian`` is our Gaussian-process route, ``fire`` and ``bfgs`` are those of ASE in its FrechetCellFilter, which keep
+the symmetry with FixSymmetry unless ``--ase-free`` is given. Prints one JSON object: seconds and evaluations per
+candidate of each route, how its energies differ from those of the first route, and the time that is spent outside the
+potential over that inside; with ``--formation-energies`` also the error of those of the undistorted crystals.
 
-    python benchmarks/relaxation.py ../shared/data/val.jsonl.gz --potential chgnet --crystals 24
+    python benchmarks/relaxation.py ../shared/data/val.jsonl.gz --starts templates --count 40 --routes keep free
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from ase.calculators.calculator import Calculator, all_changes
+from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
-from ase.optimize import FIRE
+from ase.optimize import BFGS, FIRE
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from aiida_alphacrystal.engine.composition import formula_from_counts
 from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
+from aiida_alphacrystal.engine.reconstruct import load_library
+from aiida_alphacrystal.engine.reconstruct.templates import propose
 from aiida_alphacrystal.engine.relax import (
     Evaluation,
     Potential,
@@ -36,25 +46,33 @@ from aiida_alphacrystal.engine.relax import (
     resolve_potential,
 )
 from aiida_alphacrystal.engine.relax.base import AtomArrays
-from aiida_alphacrystal.engine.settings import RelaxSettings
+from aiida_alphacrystal.engine.relax.symmetrise import KEPT_TOLERANCE
+from aiida_alphacrystal.engine.settings import RelaxSettings, TemplateSettings
+from aiida_alphacrystal.engine.threads import one_thread
+
+OURS = {
+    'keep': {'symmetry': 'keep'},
+    'free': {'symmetry': 'free'},
+    'then_free': {'symmetry': 'then_free'},
+    'bayesian': {'method': 'bayesian'},
+}
+ASE = {'fire': FIRE, 'bfgs': BFGS}
 
 
 class AsePotential(Calculator):  # type: ignore[misc]
-    """Our potential as a calculator of ASE; counts its calls."""
+    """Our potential as a calculator of ASE."""
 
     implemented_properties = ('energy', 'forces', 'stress')
 
     def __init__(self, potential: Potential) -> None:
         super().__init__()
         self.potential = potential
-        self.calls = 0
 
     def calculate(
         self, atoms: Any = None, properties: Any = None, system_changes: Sequence[str] = tuple(all_changes)
     ) -> None:
         """Evaluate one crystal."""
         super().calculate(atoms, properties, system_changes)
-        self.calls += 1
         crystal = AtomArrays(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)
         evaluation = self.potential.evaluate_crystals([crystal])
         self.results = {
@@ -64,61 +82,106 @@ class AsePotential(Calculator):  # type: ignore[misc]
         }
 
 
-def distort(crystal: Crystal, rng: np.random.Generator, displacement: float, strain: float) -> Structure:
-    """Strain the cell and move the atoms of a known crystal."""
-    tensor = rng.normal(0, strain, (3, 3))
-    matrix = crystal.lattice @ (np.eye(3) + 0.5 * (tensor + tensor.T))
-    positions = crystal.frac_coords @ matrix
-    positions += rng.normal(0, displacement, positions.shape)
-    return Structure(matrix, list(crystal.species), positions, coords_are_cartesian=True)
+@dataclasses.dataclass
+class Meter:
+    """What the potential was asked, and how long it took to answer."""
+
+    seconds: float = 0.0
+    evaluations: int = 0
+
+    def watch(self, potential: Potential) -> None:
+        """Count what a potential is asked from now on."""
+        evaluate: Callable[..., Evaluation] = type(potential).evaluate_crystals.__get__(potential)
+
+        def timed(crystals: Sequence[AtomArrays]) -> Evaluation:
+            begin = time.perf_counter()
+            result = evaluate(crystals)
+            self.seconds += time.perf_counter() - begin
+            self.evaluations += len(crystals)
+            return result
+
+        potential.evaluate_crystals = timed  # type: ignore[method-assign]
 
 
-def compare_minima(potential: Potential, starts: list[Structure], settings: RelaxSettings) -> dict[str, Any]:
-    """Relax the same crystals in a batch and one by one."""
-    spent = evaluated = 0.0
-    evaluate = potential.evaluate_crystals
+def distorted(crystals: Sequence[Crystal], displacement: float, strain: float, seed: int) -> Iterator[Structure]:
+    """Strain the cells and move the atoms of known crystals."""
+    rng = np.random.default_rng(seed)
+    for crystal in crystals:
+        tensor = rng.normal(0, strain, (3, 3))
+        matrix = crystal.lattice @ (np.eye(3) + 0.5 * (tensor + tensor.T))
+        positions = crystal.frac_coords @ matrix
+        positions += rng.normal(0, displacement, positions.shape)
+        yield Structure(matrix, list(crystal.species), positions, coords_are_cartesian=True)
 
-    def timed(crystals: Sequence[AtomArrays]) -> Evaluation:
-        nonlocal spent, evaluated
-        begin = time.perf_counter()
-        result = evaluate(crystals)
-        spent += time.perf_counter() - begin
-        evaluated += len(crystals)
-        return result
 
+def proposed(crystals: Sequence[Crystal], each: int) -> Iterator[Structure]:
+    """Propose templates for the cell contents of known crystals."""
+    library = load_library()
+    for crystal in crystals:
+        formula = formula_from_counts(Counter(crystal.species), max_atoms=64, fix_cell=True)
+        for candidate in propose(library, formula, TemplateSettings(max_candidates=each), 64):
+            yield candidate.structure
+
+
+def relax(
+    route: str, potential: Potential, starts: Sequence[Structure], settings: RelaxSettings, *, ase_free: bool
+) -> dict[str, Any]:
+    """Relax all candidates by one route and return what it cost and where it ended."""
+    meter = Meter()
+    meter.watch(potential)
     begin = time.perf_counter()
-    potential.evaluate_crystals = timed  # type: ignore[method-assign]
-    relaxations = relax_structures(starts, potential, settings)
-    potential.evaluate_crystals = evaluate  # type: ignore[method-assign]
-    ours = time.perf_counter() - begin
-    energies, calls = [], 0
-    begin = time.perf_counter()
-    for start in starts:
-        atoms = AseAtomsAdaptor.get_atoms(start)
-        atoms.calc = AsePotential(potential)
-        FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=settings.force_tolerance, steps=settings.max_steps)
-        energies.append(atoms.get_potential_energy() / len(atoms))
-        calls += atoms.calc.calls
-    theirs = time.perf_counter() - begin
-    difference = 1000 * (np.array([relaxation.energy for relaxation in relaxations]) - energies)
+    if route in OURS:
+        relaxations = relax_structures(starts, potential, dataclasses.replace(settings, **OURS[route]))
+        ends = [(one.energy, one.converged) for one in relaxations]
+    else:
+        with one_thread():
+            ends = [relax_with_ase(ASE[route], potential, start, settings, ase_free) for start in starts]
+    seconds = time.perf_counter() - begin
+    del potential.evaluate_crystals
+    print(f'{route}: {seconds:.1f} s', file=sys.stderr)
     return {
-        'crystals': len(starts),
-        'converged': sum(relaxation.converged for relaxation in relaxations),
-        'seconds_per_crystal': ours / len(starts),
-        'seconds_per_crystal_ase_fire': theirs / len(starts),
-        'speedup': theirs / ours,
-        'evaluations_per_crystal': evaluated / len(starts),
-        'evaluations_per_crystal_ase_fire': calls / len(starts),
-        'share_of_time_outside_potential': 1 - spent / ours,
-        'energy_difference_meV_per_atom': {
-            'median_magnitude': float(np.nanmedian(np.abs(difference))),
-            'higher_by_more_than_1': int((difference > 1).sum()),
-            'lower_by_more_than_1': int((difference < -1).sum()),
+        'energies': np.array([energy for energy, _ in ends]),
+        'converged': sum(converged for _, converged in ends),
+        'failed': sum(not np.isfinite(energy) for energy, _ in ends),
+        'seconds_per_candidate': seconds / len(starts),
+        'evaluations_per_candidate': meter.evaluations / len(starts),
+        'time_outside_potential_over_inside': seconds / meter.seconds - 1,
+    }
+
+
+def relax_with_ase(
+    optimizer: Any, potential: Potential, start: Structure, settings: RelaxSettings, free: bool
+) -> tuple[float, bool]:
+    """Relax one candidate and return its energy in eV/atom and whether it converged."""
+    atoms = AseAtomsAdaptor.get_atoms(start)
+    atoms.calc = AsePotential(potential)
+    try:
+        if not free:
+            atoms.set_constraint(FixSymmetry(atoms, symprec=KEPT_TOLERANCE))
+        filtered = FrechetCellFilter(atoms)
+        converged = optimizer(filtered, logfile=None).run(fmax=settings.force_tolerance, steps=settings.max_steps)
+        return atoms.get_potential_energy() / len(atoms), bool(converged)
+    except Exception as error:  # a relaxation that explodes is a failure of its route
+        print(f'{start.formula}: {type(error).__name__}: {error}', file=sys.stderr)
+        return float('nan'), False
+
+
+def compare(first: dict[str, Any], other: dict[str, Any], starts: Sequence[Structure]) -> dict[str, Any]:
+    """Say how the energies of a route differ from those of the first one, in meV/atom."""
+    difference = 1000 * (other['energies'] - first['energies'])
+    return {
+        'median_magnitude': float(np.nanmedian(np.abs(difference))),
+        'first_is_higher_by_more_than_1': int((difference < -1).sum()),
+        'first_is_lower_by_more_than_1': int((difference > 1).sum()),
+        'largest': {
+            f'{index} {starts[index].composition.reduced_formula}': round(float(difference[index]), 1)
+            for index in np.argsort(-np.abs(np.nan_to_num(difference)))[:8]
+            if abs(difference[index]) > 1
         },
     }
 
 
-def compare_formation_energies(potential: Potential, crystals: list[Crystal]) -> dict[str, Any]:
+def formation_energies(potential: Potential, crystals: Sequence[Crystal]) -> dict[str, Any]:
     """Compare formation energies of crystals as they are with those of the file."""
     references = elemental_references({symbol for crystal in crystals for symbol in crystal.species}, potential)
     structures = [crystal.to_structure() for crystal in crystals]
@@ -141,10 +204,15 @@ def compare_formation_energies(potential: Potential, crystals: list[Crystal]) ->
 
 def main() -> None:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('crystals_file', type=Path)
     parser.add_argument('--potential', default='chgnet')
-    parser.add_argument('--crystals', type=int, default=24)
+    parser.add_argument('--starts', choices=['distorted', 'templates'], default='templates')
+    parser.add_argument('--count', type=int, default=40, help='candidates')
+    parser.add_argument('--part', default='0/1', help='relax every n-th candidate only, from number i on: i/n')
+    parser.add_argument('--each', type=int, default=5, help='templates for each known crystal')
+    parser.add_argument('--routes', nargs='+', choices=[*OURS, *ASE], default=['keep', 'fire'])
+    parser.add_argument('--ase-free', action='store_true', help='let ASE leave the symmetry')
     parser.add_argument('--max-atoms', type=int, default=20)
     parser.add_argument('--displacement', type=float, default=0.1, help='A')
     parser.add_argument('--strain', type=float, default=0.05)
@@ -152,6 +220,7 @@ def main() -> None:
     parser.add_argument('--max-steps', type=int, default=500)
     parser.add_argument('--batch-size', type=int, default=RelaxSettings.batch_size)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--formation-energies', action='store_true')
     options = parser.parse_args()
     warnings.simplefilter('ignore')
     resolved = resolve_potential(options.potential)
@@ -161,19 +230,36 @@ def main() -> None:
         for crystal in read_crystals(options.crystals_file, options.max_atoms)
         if set(crystal.species) <= potential.elements
     ]
-    rng = np.random.default_rng(options.seed)
-    starts = [distort(crystal, rng, options.displacement, options.strain) for crystal in crystals[: options.crystals]]
-    settings = RelaxSettings(options.force_tolerance, options.max_steps, options.batch_size)
+    each = options.each if options.starts == 'templates' else 1
+    chosen = [crystals[row] for row in np.linspace(0, len(crystals) - 1, -(-options.count // each)).astype(int)]
+    if options.starts == 'templates':
+        starts = list(proposed(chosen, each))
+    else:
+        starts = list(distorted(chosen, options.displacement, options.strain, options.seed))
+    part, parts = (int(number) for number in options.part.split('/'))
+    starts = starts[part::parts]
+    settings = RelaxSettings(
+        force_tolerance=options.force_tolerance, max_steps=options.max_steps, batch_size=options.batch_size
+    )
     potential.evaluate(starts[:2])
-    report = {
+    routes = {route: relax(route, potential, starts, settings, ase_free=options.ase_free) for route in options.routes}
+    first, *others = options.routes
+    report: dict[str, Any] = {
         'potential': potential.name,
         'notice': resolved.notice,
         'convention': potential.convention,
         'version': potential.version,
         'threads': torch.get_num_threads(),
-        'relaxation': compare_minima(potential, starts, settings),
-        'formation_energy_eV_per_atom': compare_formation_energies(potential, crystals),
+        'candidates': len(starts),
+        'atoms': int(sum(len(start) for start in starts)),
+        'settings': dataclasses.asdict(settings),
+        'routes': {
+            name: {key: value for key, value in route.items() if key != 'energies'} for name, route in routes.items()
+        },
+        'meV_per_atom_from_' + first: {name: compare(routes[first], routes[name], starts) for name in others},
     }
+    if options.formation_energies:
+        report['formation_energy_eV_per_atom'] = formation_energies(potential, crystals)
     print(json.dumps(report, indent=1))
 
 

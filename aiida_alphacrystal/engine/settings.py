@@ -100,12 +100,19 @@ class RelaxSettings:
     """Stage 5.
 
     :param force_tolerance: a structure has converged when no force (eV/A) is larger, and no cell force either.
+    :param symmetry: ``keep`` (the space group that the candidate was built with stays to rounding), ``free``, or
+        ``then_free`` (kept to the minimum; then the crystal is pushed out of it, always in the same way, and relaxed
+        with all coordinates; the symmetric minimum stays the result where that gains less than 1 meV/atom).
     :param max_steps: steps after which a structure is left as it is.
+    :param seconds: time from the entry of a structure into its batch, which others share, after which it is left as it
+        is; 0 sets none. What a time ends is not the same on another machine, nor a second time on this one.
     :param batch_size: structures evaluated together.
     """
 
     force_tolerance: float = 0.05
     max_steps: int = 100
+    symmetry: str = 'keep'
+    seconds: float = 0.0
     batch_size: int = 8
 
 
@@ -155,6 +162,7 @@ class PredictionSettings:
                 raise SettingsError(f'The setting {path} is {value}: give a value from {low} to {high}.')
         for path, method, methods in (
             ('search.method', self.search.method, _SEARCH_METHODS),
+            ('relax.symmetry', self.relax.symmetry, _SYMMETRIES),
             ('rank.method', self.rank.method, _RANK_METHODS),
         ):
             if method not in methods:
@@ -189,6 +197,7 @@ _SEARCH_METHODS = ('descent', 'genetic')
 _RANK_METHODS = ('confidence', 'energy', 'energy_and_probability')
 #: One for each feature of the model behind the confidence, and one for none of the structures being right.
 _RANK_WEIGHTS = 8
+_SYMMETRIES = ('keep', 'free', 'then_free')
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
     ('cells.max_hypotheses', 1, 200),
@@ -201,6 +210,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ('search.free_starts', 0, 100_000),
     ('relax.force_tolerance', 1e-4, 10.0),
     ('relax.max_steps', 0, 10_000),
+    ('relax.seconds', 0.0, 1e6),
     ('relax.batch_size', 1, 1_000),
     ('rank.probability_weight', 0.0, 10.0),
     ('rank.top', 1, 500),

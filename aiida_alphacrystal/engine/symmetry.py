@@ -13,6 +13,8 @@ import spglib
 from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
 __all__ = (
@@ -22,6 +24,7 @@ __all__ = (
     'spacegroup_of',
     'spglib_cell',
     'standard_primitive',
+    'symmetry_operations',
 )
 
 #: Tolerance in A within which the space group is looked for, as in the training data.
@@ -43,6 +46,18 @@ def spacegroup_of(structure: Structure) -> tuple[int, str]:
     """
     dataset = spglib.get_symmetry_dataset(spglib_cell(structure), symprec=SYMMETRY_TOLERANCE)
     return (1, 'P1') if dataset is None else (int(dataset.number), str(dataset.international))
+
+
+def symmetry_operations(structure: Structure, tolerance: float) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
+    """Return the operations of the space group that a crystal has within a tolerance.
+
+    :param structure: the crystal.
+    :param tolerance: how far atoms may be from where the symmetry puts them, A.
+    :return: rotations, (operations, 3, 3), and translations, (operations, 3), that act on fractional coordinates as
+        columns; None where spglib finds no symmetry.
+    """
+    dataset = spglib.get_symmetry_dataset(spglib_cell(structure), symprec=tolerance)
+    return None if dataset is None else (dataset.rotations, dataset.translations)
 
 
 def standard_primitive(structure: Structure, tolerance: float) -> Structure | None:

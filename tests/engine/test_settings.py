@@ -35,6 +35,8 @@ def test_what_is_left_out_keeps_its_default():
         ({'rank': {'method': 'beauty'}}, 'rank.method is .beauty.'),
         ({'max_atoms': 1000}, 'max_atoms is 1000'),
         ({'relax': {'force_tolerance': float('nan')}}, 'force_tolerance is nan'),
+        ({'relax': {'symmetry': 'most'}}, 'relax.symmetry is .most.: give one of keep, free, then_free'),
+        ({'relax': {'seconds': -1}}, 'relax.seconds is -1'),
         ({'templates': {'max_candidates': 0}, 'search': {'max_candidates': 0}}, 'switched off'),
         ({'cells': {'spacegroup': 231}}, 'cells.spacegroup is 231'),
         ({'cells': {'crystal_system': 'round'}}, 'cells.crystal_system is .round.: give one of triclinic'),

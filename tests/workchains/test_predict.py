@@ -342,9 +342,9 @@ def test_no_candidates(run_prediction):
 
 
 def test_all_relaxations_failed(builder, monkeypatch):
-    from aiida_alphacrystal.engine.relax import batch
+    from aiida_alphacrystal.engine.relax import soundness
 
-    monkeypatch.setattr(batch, 'MAX_FORCE', -1.0)
+    monkeypatch.setattr(soundness, 'MAX_FORCE', -1.0)
     node = run_get_node(builder)[1]
     assert node.exit_status == 420
     assert node.exit_message.startswith('All ')

@@ -107,19 +107,15 @@ class FinishedRun:
 class RunState:
     """Where one crystal has come to on its way.
 
-    :param arrays: of the optimiser, by name.
-    :param radius: longest step of an atom, A.
-    :param scale: share of the last step that was taken.
+    :param arrays: what its method remembers, by name.
     :param evaluations: so far.
-    :param energy: eV, of the last accepted point; None before the first evaluation.
+    :param seconds: since it entered its batch.
     :param initial_energy: eV, of the first point; None before its evaluation.
     """
 
     arrays: Mapping[str, NDArray[np.float64]]
-    radius: float
-    scale: float
     evaluations: int
-    energy: float | None
+    seconds: float
     initial_energy: float | None = None
 
 

@@ -14,15 +14,18 @@ from ase.optimize import FIRE
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from aiida_alphacrystal.engine import progress
-from aiida_alphacrystal.engine.relax import batch as batch_module
-from aiida_alphacrystal.engine.relax import relax_structures
+from aiida_alphacrystal.engine.jobs.results import pack_state, unpack_state
+from aiida_alphacrystal.engine.relax import freedom, relax_structures, soundness
 from aiida_alphacrystal.engine.relax.base import AtomArrays, Potential
 from aiida_alphacrystal.engine.settings import RelaxSettings
+from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
 TIGHT = RelaxSettings(force_tolerance=0.01, max_steps=200)
 
@@ -157,7 +160,7 @@ def test_bad_crystals_leave_the_others_alone(chgnet, distorted):
 
 
 def test_volume_limit(chgnet, monkeypatch):
-    monkeypatch.setattr(batch_module, 'MAX_VOLUME_FACTOR', 1.2)
+    monkeypatch.setattr(soundness, 'MAX_VOLUME_FACTOR', 1.2)
     compressed = Structure.from_spacegroup('Fm-3m', Lattice.cubic(4.6), ['Na', 'Cl'], [(0, 0, 0), (0.5, 0.5, 0.5)])
     relaxation = relax_structures([compressed], chgnet, RelaxSettings())[0]
     assert relaxation.reason.startswith('its volume changed by a factor of 1.')
@@ -184,6 +187,29 @@ def test_step_limit(chgnet, distorted):
     assert none.reason is None
     assert none.energy == pytest.approx(chgnet.evaluate(distorted[:1]).energies[0] / 2, abs=1e-5)
     assert few.energy < none.energy
+
+
+def test_time_limit(chgnet, distorted):
+    settings = RelaxSettings(seconds=1e-9, force_tolerance=1e-4, batch_size=2)
+    ended = relax_structures(distorted, chgnet, settings)
+    assert [(one.steps, one.converged, one.reason) for one in ended] == [(0, False, None)] * len(distorted)
+    assert [one.energy for one in ended] == [one.initial_energy for one in ended]
+    patient = RelaxSettings(seconds=1e6)
+    assert as_numbers(relax_structures(distorted, chgnet, patient)) == as_numbers(
+        relax_structures(distorted, chgnet, RelaxSettings())
+    )
+
+
+def test_time_counts_on_where_the_work_was_interrupted(chgnet, distorted):
+    states = []
+    settings = RelaxSettings(force_tolerance=1e-4, batch_size=2)
+    relax_structures(distorted, chgnet, settings, keep=states.append)
+    running = {index: dataclasses.replace(run, seconds=1000.0) for index, run in states[1].running.items()}
+    spent = dataclasses.replace(states[1], running=running)
+    ended = relax_structures(distorted, chgnet, dataclasses.replace(settings, seconds=900.0), state=spent)
+    assert [one.steps for one in ended[:2]] == [2, 2]
+    assert not any(one.converged for one in ended[:2])
+    assert all(one.converged for one in ended[2:])
 
 
 def test_energy_never_rises(potential, distorted):
@@ -216,12 +242,12 @@ def test_nothing_to_relax(chgnet):
 def test_gradient_through_the_exponential(packed, direction):
     weights = np.arange(9.0).reshape(3, 3)
     weights = weights + weights.T
-    exponential, vectors, divided = batch_module._deformation(packed)
+    exponential, vectors, divided = freedom._deformation(packed)
     gradient = vectors @ (divided * (vectors.T @ weights @ vectors)) @ vectors.T
     step = 1e-5
-    ends = [batch_module._deformation(packed + sign * step * direction)[0] for sign in (1, -1)]
+    ends = [freedom._deformation(packed + sign * step * direction)[0] for sign in (1, -1)]
     numerical = float(((ends[0] - ends[1]) * weights).sum()) / (2 * step)
-    flat = gradient[batch_module._ROWS, batch_module._COLUMNS] * batch_module._WEIGHTS
+    flat = gradient[freedom._ROWS, freedom._COLUMNS] * freedom._WEIGHTS
     assert float(flat @ direction) == pytest.approx(numerical, abs=1e-5)
     assert np.linalg.det(exponential) == pytest.approx(math.exp(packed[[0, 3, 5]].sum()), rel=1e-9)
 
@@ -259,6 +285,65 @@ def as_numbers(relaxations):
         )
         for one in relaxations
     ]
+
+
+def saddles():
+    def perovskite(cation, metal, a):
+        positions = [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+        return Structure(Lattice.cubic(a), [cation, metal, 'O', 'O', 'O'], positions)
+
+    square = Structure(Lattice.tetragonal(3.3, 4.5), ['Ga', 'As'], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return [perovskite('Pb', 'Ti', 4.05), perovskite('Sr', 'Ti', 4.0), square]
+
+
+def test_a_cubic_guess_stays_cubic(chgnet):
+    for relaxation, group in zip(relax_structures(saddles(), chgnet, TIGHT), (221, 221, 123), strict=True):
+        assert relaxation.converged
+        assert SpacegroupAnalyzer(relaxation.structure, symprec=1e-6).get_space_group_number() == group
+        if group == 221:
+            assert np.ptp(relaxation.structure.lattice.abc) < 1e-10
+            assert np.abs(np.array(relaxation.structure.lattice.angles) - 90).max() < 1e-10
+            assert relaxation.max_force < 1e-10
+
+
+def test_released_crystals_leave_saddles_and_nothing_else(chgnet):
+    kept = relax_structures(saddles(), chgnet, TIGHT)
+    released = relax_structures(saddles(), chgnet, dataclasses.replace(TIGHT, symmetry='then_free'))
+    assert all(one.converged for one in released)
+    assert [spacegroup_of(one.structure)[0] for one in released[:2]] == [99, 221]
+    assert released[0].energy < kept[0].energy - 0.03
+    zinc_blende = Structure.from_spacegroup('F-43m', Lattice.cubic(5.7), ['Ga', 'As'], [(0, 0, 0), (0.25, 0.25, 0.25)])
+    assert StructureMatcher().fit(released[2].structure, zinc_blende)
+    assert released[2].energy < kept[2].energy - 0.3
+    assert released[2].energy == pytest.approx(relax_structures([zinc_blende], chgnet, TIGHT)[0].energy, abs=1e-3)
+    assert released[1].energy == pytest.approx(kept[1].energy, abs=1e-4)
+    assert np.ptp(released[1].structure.lattice.abc) < 1e-10
+    assert released[1].steps > kept[1].steps
+
+
+def test_released_crystals_go_on_from_any_state_to_the_same_bits(chgnet):
+    settings = dataclasses.replace(TIGHT, symmetry='then_free', batch_size=2)
+    states = []
+    whole = relax_structures(saddles(), chgnet, settings, keep=states.append)
+    for state in states[::7]:
+        document, arrays = pack_state(state)
+        again = relax_structures(saddles(), chgnet, settings, state=unpack_state(document, arrays))
+        assert as_numbers(again) == as_numbers(whole)
+
+
+def test_a_released_crystal_that_fails_stays_at_its_symmetric_minimum(chgnet):
+    kept = relax_structures(saddles()[:1], chgnet, TIGHT)[0]
+    potential = Forgetful(chgnet, 1, AssertionError('too many'))
+    evaluate, evaluations = potential.evaluate_crystals, kept.steps + 1
+
+    def once(crystals):
+        if len(potential.batches) >= evaluations:
+            raise RuntimeError('out of order')
+        return evaluate(crystals)
+
+    potential.evaluate_crystals = once
+    released = relax_structures(saddles()[:1], potential, dataclasses.replace(TIGHT, symmetry='then_free'))[0]
+    assert as_numbers([released]) == as_numbers([kept])
 
 
 @pytest.mark.parametrize('batch_size', [2, 8])

@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 from aiida_alphacrystal.engine.errors import SettingsError
 
 __all__ = (
+    'BATCH_SIZES',
     'CRYSTAL_SYSTEMS',
     'DEFAULT_POTENTIAL',
     'MAX_SEED',
@@ -39,6 +41,9 @@ CRYSTAL_SYSTEMS = {
 
 #: The potential that needs nothing but the installed packages: no network is touched.
 DEFAULT_POTENTIAL = 'chgnet'
+
+#: Structures evaluated together where the setting does not say: on a CPU more are slower, a GPU wants to be filled.
+BATCH_SIZES: Mapping[str, int] = MappingProxyType({'cpu': 8, 'cuda': 64})
 
 #: Seeds are non-negative 32-bit integers, so that they fit every generator and every database.
 MAX_SEED = 2**32 - 1
@@ -100,20 +105,24 @@ class RelaxSettings:
     """Stage 5.
 
     :param force_tolerance: a structure has converged when no force (eV/A) is larger, and no cell force either.
+    :param method: ``gradient`` (a quasi-Newton method) or ``bayesian`` (a Gaussian process on the energies, as in the
+        paper; for crystals of few free coordinates).
     :param symmetry: ``keep`` (the space group that the candidate was built with stays to rounding), ``free``, or
         ``then_free`` (kept to the minimum; then the crystal is pushed out of it, always in the same way, and relaxed
         with all coordinates; the symmetric minimum stays the result where that gains less than 1 meV/atom).
     :param max_steps: steps after which a structure is left as it is.
     :param seconds: time from the entry of a structure into its batch, which others share, after which it is left as it
         is; 0 sets none. What a time ends is not the same on another machine, nor a second time on this one.
-    :param batch_size: structures evaluated together.
+    :param batch_size: structures evaluated together; 0 takes what suits the device, 8 on a CPU and 64 on a GPU, or
+        fewer where its memory does not suffice.
     """
 
     force_tolerance: float = 0.05
     max_steps: int = 100
+    method: str = 'gradient'
     symmetry: str = 'keep'
     seconds: float = 0.0
-    batch_size: int = 8
+    batch_size: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,11 +171,17 @@ class PredictionSettings:
                 raise SettingsError(f'The setting {path} is {value}: give a value from {low} to {high}.')
         for path, method, methods in (
             ('search.method', self.search.method, _SEARCH_METHODS),
+            ('relax.method', self.relax.method, _RELAX_METHODS),
             ('relax.symmetry', self.relax.symmetry, _SYMMETRIES),
             ('rank.method', self.rank.method, _RANK_METHODS),
         ):
             if method not in methods:
                 raise SettingsError(f'The setting {path} is {method!r}: give one of {", ".join(methods)}.')
+        if self.relax.method == 'bayesian' and self.relax.symmetry != 'keep':
+            raise SettingsError(
+                f'The setting relax.symmetry is {self.relax.symmetry!r}: relax.method bayesian needs keep, since it '
+                'optimises the symmetric coordinates only.'
+            )
         _check_cell(self.cells)
         if len(self.rank.weights) not in {0, _RANK_WEIGHTS}:
             raise SettingsError(
@@ -197,6 +212,7 @@ _SEARCH_METHODS = ('descent', 'genetic')
 _RANK_METHODS = ('confidence', 'energy', 'energy_and_probability')
 #: One for each feature of the model behind the confidence, and one for none of the structures being right.
 _RANK_WEIGHTS = 8
+_RELAX_METHODS = ('gradient', 'bayesian')
 _SYMMETRIES = ('keep', 'free', 'then_free')
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ('max_atoms', 1, 64),
@@ -211,7 +227,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ('relax.force_tolerance', 1e-4, 10.0),
     ('relax.max_steps', 0, 10_000),
     ('relax.seconds', 0.0, 1e6),
-    ('relax.batch_size', 1, 1_000),
+    ('relax.batch_size', 0, 1_000),
     ('rank.probability_weight', 0.0, 10.0),
     ('rank.top', 1, 500),
 )

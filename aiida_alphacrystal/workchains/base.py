@@ -20,7 +20,7 @@ from aiida.engine import (
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes
 from aiida_alphacrystal.calculations.parser import UNFINISHED
 from aiida_alphacrystal.calculations.predict import PredictCalculation, cores_of, job_parameters
-from aiida_alphacrystal.engine.settings import PredictionSettings
+from aiida_alphacrystal.engine.settings import BATCH_SIZES, PredictionSettings
 from aiida_alphacrystal.workchains.recovery import called_before
 
 __all__ = ('PredictBaseWorkChain', 'job_inputs')
@@ -105,7 +105,7 @@ class PredictBaseWorkChain(BaseRestartWorkChain):
     def need_less_memory(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Take smaller batches, and fewer compounds at once, where the memory did not suffice."""
         parameters = self.ctx.inputs.parameters.get_dict()
-        batch = parameters.get('relax', {}).get('batch_size', 8)
+        batch = parameters.get('relax', {}).get('batch_size') or BATCH_SIZES['cpu']
         processes = self.ctx.inputs.get('processes') or cores_of(self.ctx.inputs.metadata.options.resources)
         if batch == 1 and processes == 1:
             reason = f'{node.exit_message} There is no smaller batch than one structure: ask for more memory.'

@@ -9,15 +9,18 @@ caller to single out a crystal that breaks the batch, and brings a compiled neig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiida_alphacrystal.engine import progress as progress_reports
 from aiida_alphacrystal.engine.errors import UnsupportedElementError, one_sentence
 from aiida_alphacrystal.engine.relax.base import AtomArrays
+from aiida_alphacrystal.engine.relax.bayesian import BayesianRun
 from aiida_alphacrystal.engine.relax.quasi_newton import QuasiNewtonRun
 from aiida_alphacrystal.engine.relax.run import Run, failure
 from aiida_alphacrystal.engine.relax.soundness import unsound
 from aiida_alphacrystal.engine.relax.state import FinishedRun, RelaxationState
+from aiida_alphacrystal.engine.settings import BATCH_SIZES
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ('relax_structures',)
 
+_METHODS: Mapping[str, type[Run]] = MappingProxyType({'gradient': QuasiNewtonRun, 'bayesian': BayesianRun})
 #: What torch says where the memory of a CPU does not suffice.
 _NO_MEMORY = "can't allocate memory"
 
@@ -50,7 +54,7 @@ def relax_structures(
 
     :param structures: ordered crystals.
     :param potential: any potential.
-    :param settings: tolerance, steps and batch size.
+    :param settings: method, symmetry, limits and batch size.
     :param progress: called with the number of finished crystals and of all.
     :param state: where an earlier call with the same structures had come to.
     :param keep: called with where the work has come to, after every step.
@@ -59,9 +63,9 @@ def relax_structures(
     results, running = _begin(structures, settings, state)
     total = len(structures)
     waiting = iter([entry for entry in enumerate(structures) if entry[0] not in results and entry[0] not in running])
-    limit = settings.batch_size
+    size = limit = _batch_size(settings, potential)
     while True:
-        _fill(running, waiting, results, potential, settings)
+        _fill(running, waiting, results, potential, settings, size)
         active = list(running.values())[:limit]  # more are running where a state comes from larger batches
         try:
             _advance(active, potential)
@@ -79,6 +83,12 @@ def relax_structures(
             return tuple(results[index] for index in range(total))
 
 
+def _batch_size(settings: RelaxSettings, potential: Potential) -> int:
+    """Return how many crystals share a batch as long as the memory suffices."""
+    device = str(getattr(potential, 'device', 'cpu'))  # a potential that does not say is one of the CPU
+    return settings.batch_size or BATCH_SIZES['cuda' if device.startswith('cuda') else 'cpu']
+
+
 def _begin(
     structures: Sequence[Structure], settings: RelaxSettings, state: RelaxationState | None
 ) -> tuple[dict[int, Relaxation], dict[int, Run]]:
@@ -91,7 +101,7 @@ def _begin(
 
 
 def _resumed(structure: Structure, settings: RelaxSettings, state: RunState) -> Run:
-    run = QuasiNewtonRun(structure, settings)
+    run = _METHODS[settings.method](structure, settings)
     run.resume(state)
     return run
 
@@ -113,15 +123,16 @@ def _fill(
     results: dict[int, Relaxation],
     potential: Potential,
     settings: RelaxSettings,
+    size: int,
 ) -> None:
     """Let crystals enter until the batch is full; those that cannot be evaluated are results at once."""
-    while len(running) < settings.batch_size:
+    while len(running) < size:
         index, structure = next(waiting, (None, None))
         if index is None or structure is None:
             return
         reason = _obstacle(structure, potential)
         if reason is None:
-            running[index] = QuasiNewtonRun(structure, settings)
+            running[index] = _METHODS[settings.method](structure, settings)
         else:
             results[index] = failure(structure, reason)
 

@@ -70,6 +70,11 @@ class ChgnetPotential(NeighbourPotential):
         self._offsets = self._model.composition_model.fc.weight.detach().numpy().astype(np.float64).ravel()
         self._model.to(self._device)
 
+    @property
+    def device(self) -> str:
+        """Return where it is evaluated."""
+        return str(self._device)
+
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""
         lattices = torch.tensor(neighbours.lattices, dtype=torch.float32, device=self._device)

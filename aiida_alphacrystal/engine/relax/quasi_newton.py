@@ -32,7 +32,7 @@ _ENERGY_NOISE = 2e-6
 #: How far a released crystal is pushed: the farthest atom in A, and the strain.
 _PUSH = 0.1
 _PUSH_STRAIN = 0.02
-#: Share of the tolerance that ends the relaxation of a released crystal: near a saddle forces are small as well.
+#: Share of the tolerance at which a released crystal is at rest that has gained nothing: saddles have small forces too.
 _RELEASED_SHARE = 0.25
 #: Energy in eV/atom that breaking the symmetry has to gain.
 _RELEASE_GAIN = 1e-3
@@ -97,13 +97,17 @@ class QuasiNewtonRun(Run):
         self._point = point = point if self._point is None else self._judge(self._point, point)
         largest, tolerance = self._largest_force(point), self._settings.force_tolerance
         self._converged = largest <= tolerance
-        at_rest = largest <= (tolerance if self._kept is None else _RELEASED_SHARE * tolerance)
+        at_rest = largest <= (tolerance if self._gained(point) else _RELEASED_SHARE * tolerance)
         if self._spent():
             self._finish()
         elif at_rest or self._radius < _SHORTEST_STEP:
             self._rest(point)
         else:
             self._propose(point)
+
+    def _gained(self, point: Point) -> bool:
+        """Return whether a crystal that was released has gained energy by it; true for all others."""
+        return self._kept is None or point.energy < self._kept.energy - _RELEASE_GAIN * self._atoms
 
     def _rest(self, point: Point) -> None:
         """Finish at a minimum, or leave it with another freedom."""
@@ -123,8 +127,7 @@ class QuasiNewtonRun(Run):
 
     def _finish(self) -> None:
         """Stop where the crystal has come to, or at the symmetric minimum where that is no worse."""
-        gain = _RELEASE_GAIN * self._atoms
-        if self._kept is not None and (self._point is None or self._point.energy > self._kept.energy - gain):
+        if self._point is None or not self._gained(self._point):
             self._return_kept()
             return
         super()._finish()

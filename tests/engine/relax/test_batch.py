@@ -23,7 +23,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from aiida_alphacrystal.engine import progress
 from aiida_alphacrystal.engine.jobs.results import pack_state, unpack_state
 from aiida_alphacrystal.engine.relax import freedom, relax_structures, soundness
-from aiida_alphacrystal.engine.relax.base import AtomArrays, Potential
+from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential
 from aiida_alphacrystal.engine.settings import RelaxSettings
 from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
@@ -269,6 +269,21 @@ class Forgetful(Potential):
         raise NotImplementedError
 
 
+class Flat:
+    """A potential without forces."""
+
+    def __init__(self):
+        self.batches = []
+
+    def check_elements(self, symbols):
+        pass
+
+    def evaluate_crystals(self, crystals):
+        self.batches.append(len(crystals))
+        forces = tuple(np.zeros((len(crystal.numbers), 3)) for crystal in crystals)
+        return Evaluation(np.zeros(len(crystals)), forces, np.zeros((len(crystals), 3, 3)))
+
+
 def as_numbers(relaxations):
     def arrays(one):
         return one.forces, one.stress, one.structure.lattice.matrix, one.structure.frac_coords
@@ -366,6 +381,25 @@ def test_goes_on_with_a_smaller_batch(chgnet, distorted):
     again = relax_structures(distorted, potential, smaller, state=states[2])
     assert max(potential.batches) == 2
     assert [one.energy for one in again] == pytest.approx([one.energy for one in whole], abs=1e-3)
+
+
+@pytest.mark.parametrize(('device', 'size'), [('cpu', 8), ('cuda', 64), ('cuda:1', 64), (None, 8)])
+def test_batch_size_that_suits_the_device(distorted, device, size):
+    class Elsewhere(Flat):
+        pass
+
+    if device is not None:
+        Elsewhere.device = device
+    potential = Elsewhere()
+    relax_structures(distorted[:1] * 70, potential, RelaxSettings(max_steps=0))
+    assert potential.batches[0] == size
+    potential.batches.clear()
+    relax_structures(distorted[:1] * 70, potential, RelaxSettings(max_steps=0, batch_size=3))
+    assert set(potential.batches) == {3, 1}
+
+
+def test_shipped_potentials_say_where_they_are(potential):
+    assert potential.device == 'cpu'
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,12 @@ def test_commands(complete):
 
 def test_options_and_choices(complete):
     assert complete('predict', 'NaCl', '--proto') == ['plain,--protocol']
-    assert complete('predict', 'NaCl', '--protocol', '') == ['plain,fast', 'plain,balanced', 'plain,stringent', 'plain,paper']
+    assert complete('predict', 'NaCl', '--protocol', '') == [
+        'plain,fast',
+        'plain,balanced',
+        'plain,stringent',
+        'plain,paper',
+    ]
     assert complete('predict', 'NaCl', '--format', 'j') == ['plain,json']
     assert complete('cells', 'NaCl', '--crystal-system', 'cu') == ['plain,cubic']
 

@@ -188,6 +188,7 @@ def test_facts(emt):
         'sha256': resolve_potential(EMT_NAME).files.sha256,
         'convention': 'none',
         'version': f'ase {version("ase")}',
+        'corrections': 'none',
     }
     assert load_potential(resolve_potential(EMT_NAME).files) is emt
 

@@ -3,9 +3,10 @@
 The candidates are distorted known crystals or what the templates propose for the formulas of known crystals. Every
 route relaxes the same ones to the same tolerance: ``keep``, ``free`` and ``then_free`` are settings of our symmetry,
 ``bayesian`` is our Gaussian-process route, ``fire`` and ``bfgs`` are those of ASE in its FrechetCellFilter, which keep
-the symmetry with FixSymmetry unless ``--ase-free`` is given. Prints one JSON object: seconds and evaluations per
-candidate of each route, how its energies differ from those of the first route, and the time that is spent outside the
-potential over that inside; with ``--formation-energies`` also the error of those of the undistorted crystals.
+the symmetry with FixSymmetry unless ``--ase-free`` is given. Prints one JSON object: seconds (also those of the
+processor, where the machine is shared) and evaluations per candidate of each route, how its energies differ from those
+of the first route, and the time that is spent outside the potential over that inside; with ``--formation-energies`` the
+error of those of the undistorted crystals as well.
 
     python benchmarks/relaxation.py ../shared/data/val.jsonl.gz --starts templates --count 40 --routes keep free
 """
@@ -29,6 +30,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
+from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -46,7 +48,7 @@ from aiida_alphacrystal.engine.relax import (
     resolve_potential,
 )
 from aiida_alphacrystal.engine.relax.base import AtomArrays
-from aiida_alphacrystal.engine.relax.symmetrise import KEPT_TOLERANCE
+from aiida_alphacrystal.engine.relax.symmetrise import KEPT_TOLERANCE, symmetric_freedom
 from aiida_alphacrystal.engine.settings import RelaxSettings, TemplateSettings
 from aiida_alphacrystal.engine.threads import one_thread
 
@@ -129,21 +131,25 @@ def relax(
     """Relax all candidates by one route and return what it cost and where it ended."""
     meter = Meter()
     meter.watch(potential)
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     if route in OURS:
         relaxations = relax_structures(starts, potential, dataclasses.replace(settings, **OURS[route]))
         ends = [(one.energy, one.converged) for one in relaxations]
+        steps = [one.steps for one in relaxations]
     else:
+        steps = None
         with one_thread():
             ends = [relax_with_ase(ASE[route], potential, start, settings, ase_free) for start in starts]
-    seconds = time.perf_counter() - begin
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     del potential.evaluate_crystals
     print(f'{route}: {seconds:.1f} s', file=sys.stderr)
     return {
         'energies': np.array([energy for energy, _ in ends]),
+        'steps': steps,
         'converged': sum(converged for _, converged in ends),
         'failed': sum(not np.isfinite(energy) for energy, _ in ends),
         'seconds_per_candidate': seconds / len(starts),
+        'cpu_seconds_per_candidate': cpu / len(starts),
         'evaluations_per_candidate': meter.evaluations / len(starts),
         'time_outside_potential_over_inside': seconds / meter.seconds - 1,
     }
@@ -173,12 +179,34 @@ def compare(first: dict[str, Any], other: dict[str, Any], starts: Sequence[Struc
         'median_magnitude': float(np.nanmedian(np.abs(difference))),
         'first_is_higher_by_more_than_1': int((difference < -1).sum()),
         'first_is_lower_by_more_than_1': int((difference > 1).sum()),
+        'by_symmetric_variables': by_variables(first, other, difference, starts),
         'largest': {
             f'{index} {starts[index].composition.reduced_formula}': round(float(difference[index]), 1)
             for index in np.argsort(-np.abs(np.nan_to_num(difference)))[:8]
             if abs(difference[index]) > 1
         },
     }
+
+
+def by_variables(
+    first: dict[str, Any], other: dict[str, Any], difference: NDArray[np.float64], starts: Sequence[Structure]
+) -> dict[str, Any]:
+    """Say where two routes differ by how many variables keep the symmetry, and how many steps they take there."""
+    variables = np.array([sum(symmetric_freedom(start).sizes) for start in starts])
+    groups = {}
+    for low, high in ((1, 3), (4, 6), (7, 12), (13, 999)):
+        rows = np.flatnonzero((variables >= low) & (variables <= high))
+        if len(rows):
+            steps = [route['steps'] and float(np.mean(np.array(route['steps'])[rows])) for route in (first, other)]
+            groups[f'{low} to {high}'] = {
+                'candidates': len(rows),
+                'within_1': int((np.abs(difference[rows]) <= 1).sum()),
+                'first_is_higher': int((difference[rows] < -1).sum()),
+                'first_is_lower': int((difference[rows] > 1).sum()),
+                'median': float(np.nanmedian(difference[rows])),
+                'steps': steps,
+            }
+    return groups
 
 
 def formation_energies(potential: Potential, crystals: Sequence[Crystal]) -> dict[str, Any]:
@@ -254,7 +282,8 @@ def main() -> None:
         'atoms': int(sum(len(start) for start in starts)),
         'settings': dataclasses.asdict(settings),
         'routes': {
-            name: {key: value for key, value in route.items() if key != 'energies'} for name, route in routes.items()
+            name: {key: value for key, value in route.items() if key not in {'energies', 'steps'}}
+            for name, route in routes.items()
         },
         'meV_per_atom_from_' + first: {name: compare(routes[first], routes[name], starts) for name in others},
     }

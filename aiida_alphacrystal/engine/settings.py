@@ -42,7 +42,7 @@ CRYSTAL_SYSTEMS = {
 #: The potential that needs nothing but the installed packages: no network is touched.
 DEFAULT_POTENTIAL = 'chgnet'
 
-#: Structures evaluated together where the setting does not say: on a CPU more are slower, a GPU wants to be filled.
+#: Structures evaluated together where the setting does not say: more gain nothing on a CPU, a GPU wants to be filled.
 BATCH_SIZES: Mapping[str, int] = MappingProxyType({'cpu': 8, 'cuda': 64})
 
 #: Seeds are non-negative 32-bit integers, so that they fit every generator and every database.

@@ -1,9 +1,9 @@
 """Relax the cell and the positions of many crystals at once.
 
 The optimiser is our own small quasi-Newton method (BFGS) over batched evaluations. The maintained batched optimisers
-that could be had instead (torch-sim 0.3) are gradient descent and FIRE. On 40 distorted crystals FIRE needs 33
-evaluations each where this needs 9, to the same minima (``benchmarks/relaxation.py``); torch-sim also leaves it to its
-caller to single out a crystal that breaks the batch, and brings a compiled neighbour list and HDF5 along.
+that could be had instead (torch-sim 0.3) are gradient descent and FIRE. FIRE needs three times as many evaluations and
+comes no lower (``benchmarks/relaxation.py``); torch-sim also leaves it to its caller to single out a crystal that
+breaks the batch, and brings a compiled neighbour list and HDF5 along.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Relax candidates with our batched methods and one by one with ASE, and check formation energies.
+"""Relax candidates with our batched methods and one by one with ASE.
 
 The candidates are distorted known crystals or what the templates propose for the formulas of known crystals. Every
 route relaxes the same ones to the same tolerance: ``keep``, ``free`` and ``then_free`` are settings of our symmetry,
 ``bayesian`` is our Gaussian-process route, ``fire`` and ``bfgs`` are those of ASE in its FrechetCellFilter, which keep
 the symmetry with FixSymmetry unless ``--ase-free`` is given. Prints one JSON object: seconds (also those of the
 processor, where the machine is shared) and evaluations per candidate of each route, how its energies differ from those
-of the first route, and the time that is spent outside the potential over that inside; with ``--formation-energies`` the
-error of those of the undistorted crystals as well.
+of the first route, and the time that is spent outside the potential over that inside.
 
     python benchmarks/relaxation.py ../shared/data/val.jsonl.gz --starts templates --count 40 --routes keep free
 """
@@ -41,8 +40,6 @@ from aiida_alphacrystal.engine.reconstruct.templates import propose
 from aiida_alphacrystal.engine.relax import (
     Evaluation,
     Potential,
-    elemental_references,
-    formation_energy,
     load_potential,
     relax_structures,
     resolve_potential,
@@ -209,27 +206,6 @@ def by_variables(
     return groups
 
 
-def formation_energies(potential: Potential, crystals: Sequence[Crystal]) -> dict[str, Any]:
-    """Compare formation energies of crystals as they are with those of the file."""
-    references = elemental_references({symbol for crystal in crystals for symbol in crystal.species}, potential)
-    structures = [crystal.to_structure() for crystal in crystals]
-    energies = np.concatenate(
-        [potential.evaluate(structures[first : first + 16]).energies for first in range(0, len(structures), 16)]
-    )
-    errors = [
-        formation_energy(energy / crystal.natoms, Counter(crystal.species), references)
-        - crystal.formation_energy_per_atom
-        for energy, crystal in zip(energies, crystals, strict=True)
-        if crystal.formation_energy_per_atom is not None
-    ]
-    return {
-        'crystals': len(errors),
-        'mean_absolute_error': float(np.mean(np.abs(errors))),
-        'median_absolute_error': float(np.median(np.abs(errors))),
-        'mean_error': float(np.mean(errors)),
-    }
-
-
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -248,7 +224,6 @@ def main() -> None:
     parser.add_argument('--max-steps', type=int, default=500)
     parser.add_argument('--batch-size', type=int, default=RelaxSettings.batch_size)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--formation-energies', action='store_true')
     options = parser.parse_args()
     warnings.simplefilter('ignore')
     resolved = resolve_potential(options.potential)
@@ -287,8 +262,6 @@ def main() -> None:
         },
         'meV_per_atom_from_' + first: {name: compare(routes[first], routes[name], starts) for name in others},
     }
-    if options.formation_energies:
-        report['formation_energy_eV_per_atom'] = formation_energies(potential, crystals)
     print(json.dumps(report, indent=1))
 
 

@@ -50,6 +50,7 @@ class AsePotential(Potential):
             elements=supported_elements() if record.elements is None else frozenset(record.elements),
             convention='none',
             version=f'{record.distribution} {record.version}' if known else UNKNOWN,
+            device=device,
         )
         if record.elements is None:
             self.elements = self._try_elements()

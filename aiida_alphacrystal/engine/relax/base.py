@@ -159,15 +159,25 @@ class Potential(abc.ABC):
     :param convention: on which atom of a pair messages are summed, ``source``, ``destination`` or, where the
         architecture leaves no choice, ``none``.
     :param version: package and version that evaluates it.
+    :param device: of torch, on which it is evaluated.
     """
 
-    def __init__(self, files: PotentialFiles, *, elements: frozenset[str], convention: str, version: str) -> None:
+    def __init__(
+        self,
+        files: PotentialFiles,
+        *,
+        elements: frozenset[str],
+        convention: str,
+        version: str,
+        device: str = 'cpu',
+    ) -> None:
         self.name = files.name
         self.kind = files.kind
         self.sha256 = files.sha256
         self.elements = elements
         self.convention = convention
         self.version = version
+        self.device = device
 
     @property
     def facts(self) -> dict[str, str]:
@@ -230,12 +240,20 @@ class NeighbourPotential(Potential):
     :param cutoff: range of its pairs, in A.
     :param convention: as for every potential.
     :param version: package and version that evaluates it.
+    :param device: of torch, on which it is evaluated.
     """
 
     def __init__(
-        self, files: PotentialFiles, *, elements: frozenset[str], cutoff: float, convention: str, version: str
+        self,
+        files: PotentialFiles,
+        *,
+        elements: frozenset[str],
+        cutoff: float,
+        convention: str,
+        version: str,
+        device: str = 'cpu',
     ) -> None:
-        super().__init__(files, elements=elements, convention=convention, version=version)
+        super().__init__(files, elements=elements, convention=convention, version=version, device=device)
         self.cutoff = cutoff
 
     def _evaluate(self, crystals: Sequence[AtomArrays]) -> Evaluation:

@@ -85,8 +85,7 @@ def relax_structures(
 
 def _batch_size(settings: RelaxSettings, potential: Potential) -> int:
     """Return how many crystals share a batch as long as the memory suffices."""
-    device = str(getattr(potential, 'device', 'cpu'))  # a potential that does not say is one of the CPU
-    return settings.batch_size or BATCH_SIZES['cuda' if device.startswith('cuda') else 'cpu']
+    return settings.batch_size or BATCH_SIZES['cuda' if potential.device.startswith('cuda') else 'cpu']
 
 
 def _begin(

@@ -65,15 +65,11 @@ class ChgnetPotential(NeighbourPotential):
             cutoff=float(self._model.graph_converter.atom_graph_cutoff),
             convention='none',
             version=f'chgnet {version("chgnet")}',
+            device=device,
         )
         self._angle_cutoff = float(self._model.graph_converter.bond_graph_cutoff)
         self._offsets = self._model.composition_model.fc.weight.detach().numpy().astype(np.float64).ravel()
         self._model.to(self._device)
-
-    @property
-    def device(self) -> str:
-        """Return where it is evaluated."""
-        return str(self._device)
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""

@@ -113,14 +113,10 @@ class MatglPotential(NeighbourPotential):
             cutoff=float(network.cutoff),
             convention=convention,
             version=f'matgl {version("matgl")}',
+            device=device,
         )
         self._types = _type_of_number(network.element_types)
         self._model.to(self._device)
-
-    @property
-    def device(self) -> str:
-        """Return where it is evaluated."""
-        return str(self._device)
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""

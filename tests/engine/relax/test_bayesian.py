@@ -73,6 +73,8 @@ def test_step_limit(chgnet, starts):
 class Valley:
     """A potential that knows the volume alone and cannot answer below a limit."""
 
+    device = 'cpu'
+
     def __init__(self, limit):
         self._limit = limit
 

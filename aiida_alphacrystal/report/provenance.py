@@ -128,9 +128,10 @@ def _describe(node: orm.Node) -> str:
     if isinstance(node, orm.Dict):
         rows = node.get_dict().get('rows')
         return ', '.join(sorted(node.keys())) if rows is None else f'{len(rows)} rows'
-    names = node.base.attributes.get('labels', None)
-    if names is not None:
-        return f'{len(names)} candidates'
+    for name, noun in (('labels', 'candidates'), ('rows', 'rows')):
+        listed = node.base.attributes.get(name, None)
+        if listed is not None:
+            return f'{len(listed)} {noun}'
     return str(node.get_description()) or type(node).__name__
 
 

@@ -61,6 +61,7 @@ def print_evaluation(summary: Mapping[str, Any], name: str) -> None:
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     """Return what stands below the table."""
     potential, seconds = summary['potential'], summary['seconds_per_entry']
+    error = summary['calibration_error']
     rms, median = (number_text(summary[key]['1'], 4) for key in ('rmse', 'rmse_median'))
     return {
         'sources': ', '.join(summary['sources']),
@@ -68,6 +69,7 @@ def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
         'strictly': 'with a root mean square displacement below 0.1 (volume per atom)^(1/3)',
         'valid as well': f'by SMACT and distances; {100 * summary["valid_entries"]:.1f} % of the known crystals are',
         'new prototypes': 'no template of the same stoichiometry matches them',
+        'confidence': 'none: nothing was relaxed' if error is None else f'off by {error:.3f} from what matches first',
         'RMS displacement': f'{rms} of first structures that match, median {median}',
         'time': f'{seconds["median"]:.1f} s for an entry, 95 % below {seconds["p95"]:.1f} s',
         'memory': f'{summary["peak_memory_mib"]:.0f} MiB at most in one process',

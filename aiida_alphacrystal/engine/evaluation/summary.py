@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiida_alphacrystal.engine.evaluation.entries import EntryResult
-from aiida_alphacrystal.engine.metrics import MATCH_TOLERANCE
+from aiida_alphacrystal.engine.metrics import MATCH_TOLERANCE, expected_calibration_error
 
 __all__ = ('TOPS', 'summarise')
 
@@ -29,6 +29,8 @@ def summarise(results: Sequence[EntryResult]) -> dict[str, Any]:
     - ``chance``: the same structures in random order, which is what the ranking is to beat.
     - ``template_baseline``: the nearest templates as they are.
     - ``energy_ranking``: the same structures by energy alone, as in the paper; None where nothing was relaxed.
+    - ``calibration_error``: expected calibration error of the confidence of the first structures; None where nothing
+      was relaxed.
 
     :param results: of all entries.
     """
@@ -46,6 +48,7 @@ def summarise(results: Sequence[EntryResult]) -> dict[str, Any]:
         'chance': {str(top): _mean([_chance(result, top) for result in results]) for top in TOPS},
         'template_baseline': _rates(results, lambda result: result.template_rank),
         'energy_ranking': _rates(results, lambda result: result.energy_rank) if relaxed else None,
+        'calibration_error': _calibration_error(results),
         'seconds_per_entry': {'median': statistics.median(seconds), 'p95': _quantile(seconds, 0.95)},
         'scoring_seconds': math.fsum(result.scoring_seconds for result in results),
         'predicting_seconds': math.fsum(seconds),
@@ -75,6 +78,14 @@ def _displacements(results: Sequence[EntryResult]) -> dict[str, dict[str, float 
             top: _mean([MATCH_TOLERANCE if rms is None else rms for rms in values]) for top, values in found.items()
         },
     }
+
+
+def _calibration_error(results: Sequence[EntryResult]) -> float | None:
+    """Return how far the confidence of the first structures is from how often they match."""
+    stated = [(result.confidence, result.rank == 1) for result in results if result.confidence is not None]
+    if not stated:
+        return None
+    return expected_calibration_error([confidence for confidence, _ in stated], [right for _, right in stated])
 
 
 def _chance(result: EntryResult, top: int) -> float:

@@ -23,6 +23,7 @@ RESULTS = [
         valid=True,
         energy_rank=2,
         template_rank=1,
+        confidence=0.75,
         seconds=1.0,
         scoring_seconds=0.5,
         peak_memory_mib=100.0,
@@ -37,6 +38,7 @@ RESULTS = [
         strict_rank=21,
         energy_rank=21,
         template_rank=None,
+        confidence=0.25,
         seconds=3.0,
         peak_memory_mib=300.0,
     ),
@@ -53,6 +55,7 @@ def test_rates_by_hand():
     assert summary['match_rate_valid'] == {'1': 0.25, '5': 0.25, '10': 0.25, '20': 0.25}
     assert summary['valid_entries'] == 0.5
     assert summary['energy_ranking'] == {'1': 0.0, '5': 0.25, '10': 0.25, '20': 0.25}
+    assert summary['calibration_error'] == 0.25  # right with 0.75, wrong with 0.25
     assert summary['template_baseline'] == {'1': 0.25, '5': 0.25, '10': 0.5, '20': 0.5}
     assert summary['new_prototypes'] == {'n': 2, 'match_rate': {'1': 0.0, '5': 0.0, '10': 0.5, '20': 0.5}}
     assert summary['failures'] == [{'material_id': 'entry-2', 'reason': 'No candidate.'}]
@@ -84,6 +87,7 @@ def test_times():
 def test_nothing_to_count_is_none_and_not_zero():
     summary = summarise([entry(0, template_rank=3)])
     assert summary['energy_ranking'] is None
+    assert summary['calibration_error'] is None
     assert summary['rmse'] == {'1': None, '20': None}
     assert summary['new_prototypes'] == {'n': 0, 'match_rate': dict.fromkeys(('1', '5', '10', '20'))}
     assert summary['crmse'] == {'1': 0.5, '20': 0.5}

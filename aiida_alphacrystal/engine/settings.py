@@ -111,10 +111,17 @@ class RelaxSettings:
         ``then_free`` (kept to the minimum; then the crystal is pushed out of it, always in the same way, and relaxed
         with all coordinates; the symmetric minimum stays the result where that gains less than 1 meV/atom).
     :param max_steps: steps after which a structure is left as it is.
-    :param seconds: time from the entry of a structure into its batch, which others share, after which it is left as it
-        is; 0 sets none. What a time ends is not the same on another machine, nor a second time on this one.
+    :param seconds: time of a structure in its batch, which others share, after which it is left as it is; 0 sets none.
+        What a time ends is not the same on another machine, nor a second time on this one.
     :param batch_size: structures evaluated together; 0 takes what suits the device, 8 on a CPU and 64 on a GPU, or
         fewer where its memory does not suffice.
+    :param narrow_steps: steps that every structure takes before the best ones are chosen to go on; 0 lets all go on.
+    :param narrow_to: how many go on after ``narrow_steps``, those of the lowest energy per atom among the sound ones
+        that have not converged. The others are left as they are and ranked with the energy that they have come to.
+    :param budget: time in seconds for all structures of a compound together, after which those on their way are left
+        as they are and each of the others is evaluated once; 0 sets none. With ``narrow_steps`` all structures get
+        their share of it, without it the first ones of the list. What a time ends is not the same on another machine,
+        nor a second time on this one.
     """
 
     force_tolerance: float = 0.05
@@ -123,6 +130,9 @@ class RelaxSettings:
     symmetry: str = 'keep'
     seconds: float = 0.0
     batch_size: int = 0
+    narrow_steps: int = 0
+    narrow_to: int = 20
+    budget: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,6 +238,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ('relax.max_steps', 0, 10_000),
     ('relax.seconds', 0.0, 1e6),
     ('relax.batch_size', 0, 1_000),
+    ('relax.narrow_steps', 0, 10_000),
+    ('relax.narrow_to', 1, 1_000),
+    ('relax.budget', 0.0, 1e6),
     ('rank.probability_weight', 0.0, 10.0),
     ('rank.top', 1, 500),
 )

@@ -146,6 +146,7 @@ def pack_state(state: RelaxationState) -> tuple[dict[str, Any], Arrays]:
     document = {
         'finished': {str(index): _facts(one) for index, one in state.finished.items()},
         'running': {str(index): _facts(one) for index, one in state.running.items()},
+        'seconds': state.seconds,
     }
     return document, arrays
 
@@ -163,6 +164,7 @@ def unpack_state(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
     return RelaxationState(
         {int(key): FinishedRun(named(f'finished_{key}_'), **facts) for key, facts in document['finished'].items()},
         {int(key): RunState(named(f'running_{key}_'), **facts) for key, facts in document['running'].items()},
+        document.get('seconds', 0.0),  # results of earlier versions have none
     )
 
 

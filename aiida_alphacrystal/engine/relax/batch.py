@@ -16,6 +16,7 @@ from aiida_alphacrystal.engine import progress as progress_reports
 from aiida_alphacrystal.engine.errors import UnsupportedElementError, one_sentence
 from aiida_alphacrystal.engine.relax.base import AtomArrays
 from aiida_alphacrystal.engine.relax.bayesian import BayesianRun
+from aiida_alphacrystal.engine.relax.narrowing import Narrowing
 from aiida_alphacrystal.engine.relax.quasi_newton import QuasiNewtonRun
 from aiida_alphacrystal.engine.relax.run import Run, failure
 from aiida_alphacrystal.engine.relax.soundness import unsound
@@ -52,9 +53,13 @@ def relax_structures(
     interrupted and goes on from a state. A crystal that cannot be relaxed is returned with a reason. Where the memory
     does not suffice for a batch, it is halved.
 
+    With ``settings.narrow_steps`` a crystal that has taken so many steps waits; when all have, the best go on from
+    where they are and the others are left there. When ``settings.budget`` is spent, all are left where they are, after
+    one evaluation at least. What that ends is not reproducible.
+
     :param structures: ordered crystals.
     :param potential: any potential.
-    :param settings: method, symmetry, limits and batch size.
+    :param settings: method, symmetry, limits, narrowing and batch size.
     :param progress: called with the number of finished crystals and of all.
     :param state: where an earlier call with the same structures had come to.
     :param keep: called with where the work has come to, after every step.
@@ -64,9 +69,12 @@ def relax_structures(
     total = len(structures)
     waiting = iter([entry for entry in enumerate(structures) if entry[0] not in results and entry[0] not in running])
     size = limit = _batch_size(settings, potential)
+    narrowing = Narrowing(settings, 0.0 if state is None else state.seconds)
     while True:
-        _fill(running, waiting, results, potential, settings, size)
-        active = list(running.values())[:limit]  # more are running where a state comes from larger batches
+        narrowing.narrow(running, complete=len(results) + len(running) == total)
+        _collect(running, results)
+        _fill(running, waiting, results, potential, settings, size - len(narrowing.active(running)))
+        active = narrowing.active(running)[:limit]  # more are where a state comes from larger batches, or were chosen
         try:
             _advance(active, potential)
         except MemoryError:
@@ -74,11 +82,10 @@ def relax_structures(
                 raise
             limit = len(active) // 2
             continue
-        for index in [index for index, run in running.items() if run.finished]:
-            results[index] = running.pop(index).result()
+        _collect(running, results)
         _report(len(results), total, progress)
         if keep is not None:
-            keep(_state(results, running))
+            keep(_state(results, running, narrowing.seconds))
         if len(results) == total:
             return tuple(results[index] for index in range(total))
 
@@ -95,7 +102,7 @@ def _begin(
     if state is None:
         return {}, {}
     results = {index: relaxation.to_relaxation(structures[index]) for index, relaxation in state.finished.items()}
-    running = {index: _resumed(structures[index], settings, run) for index, run in state.running.items()}
+    running = {index: _resumed(structures[index], settings, run) for index, run in sorted(state.running.items())}
     return results, running
 
 
@@ -105,9 +112,15 @@ def _resumed(structure: Structure, settings: RelaxSettings, state: RunState) -> 
     return run
 
 
-def _state(results: Mapping[int, Relaxation], running: Mapping[int, Run]) -> RelaxationState:
+def _state(results: Mapping[int, Relaxation], running: Mapping[int, Run], seconds: float) -> RelaxationState:
     finished = {index: FinishedRun.of(result) for index, result in results.items()}
-    return RelaxationState(finished, {index: run.state() for index, run in running.items()})
+    return RelaxationState(finished, {index: run.state() for index, run in running.items()}, seconds)
+
+
+def _collect(running: dict[int, Run], results: dict[int, Relaxation]) -> None:
+    """Take the results of the crystals that are finished."""
+    for index in [index for index, run in running.items() if run.finished]:
+        results[index] = running.pop(index).result()
 
 
 def _report(done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
@@ -122,16 +135,17 @@ def _fill(
     results: dict[int, Relaxation],
     potential: Potential,
     settings: RelaxSettings,
-    size: int,
+    places: int,
 ) -> None:
     """Let crystals enter until the batch is full; those that cannot be evaluated are results at once."""
-    while len(running) < size:
+    while places > 0:
         index, structure = next(waiting, (None, None))
         if index is None or structure is None:
             return
         reason = _obstacle(structure, potential)
         if reason is None:
             running[index] = _METHODS[settings.method](structure, settings)
+            places -= 1
         else:
             results[index] = failure(structure, reason)
 
@@ -152,6 +166,8 @@ def _advance(runs: list[Run], potential: Potential) -> None:
     """Evaluate the trial of every crystal and let it take its next step."""
     if not runs:
         return
+    for run in runs:
+        run.wake()
     try:
         evaluation = potential.evaluate_crystals([run.trial for run in runs])
     except Exception as error:  # one of them breaks the batch: find out which

@@ -125,12 +125,16 @@ class QuasiNewtonRun(Run):
         self._begin()
         self._try(push)
 
+    def _stay(self) -> Point | None:
+        """Return the point at which the crystal would be left now: the symmetric minimum where that is no worse."""
+        return self._kept if self._point is None or not self._gained(self._point) else self._point
+
     def _finish(self) -> None:
         """Stop where the crystal has come to, or at the symmetric minimum where that is no worse."""
-        if self._point is None or not self._gained(self._point):
+        if self._stay() is self._point:
+            super()._finish()
+        else:
             self._return_kept()
-            return
-        super()._finish()
 
     def _return_kept(self) -> None:
         self._point, self._converged, self._kept = self._kept, self._kept_converged, None

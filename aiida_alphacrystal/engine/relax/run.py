@@ -105,7 +105,8 @@ class Run(abc.ABC):
         self._point: Point | None = None
         self._initial_energy: float | None = None
         self._evaluations = 0
-        self._began = time.monotonic()
+        self._seconds_before = 0.0
+        self._woke: float | None = None
         self.finished = False
         self._converged = False
         self._reason: str | None = None
@@ -119,7 +120,7 @@ class Run(abc.ABC):
         self._point = Point.of(state.arrays, 'point_', self._start.numbers)
         self._variables = state.arrays['trial']
         self._evaluations, self._initial_energy = state.evaluations, state.initial_energy
-        self._began = time.monotonic() - state.seconds
+        self._seconds_before = state.seconds
         self.trial = self._freedom.crystal(self._variables)
 
     def state(self) -> RunState:
@@ -128,6 +129,30 @@ class Run(abc.ABC):
         if self._point is not None:
             arrays |= self._point.arrays('point_')
         return RunState(arrays, self._evaluations, self._seconds, self._initial_energy)
+
+    @property
+    def evaluated(self) -> bool:
+        """Return whether the crystal has been evaluated at all."""
+        return self._evaluations > 0
+
+    @property
+    def steps(self) -> int:
+        """Return the evaluations after the first one."""
+        return max(self._evaluations - 1, 0)
+
+    def wake(self) -> None:
+        """Let the time of the crystal run until its trial has been used."""
+        if self._woke is None:
+            self._woke = time.monotonic()
+
+    def standing(self) -> tuple[bool, float]:
+        """Return whether the crystal is unsound where it has come to, and its energy there in eV/atom."""
+        point = self._stay()
+        return (True, math.inf) if point is None else (unsound(point.crystal) is not None, point.energy / self._atoms)
+
+    def leave(self) -> None:
+        """Leave the crystal where it has come to; it does not go on."""
+        self._finish()
 
     def fail(self, reason: str) -> None:
         """Stop with a reason.
@@ -144,6 +169,10 @@ class Run(abc.ABC):
         :param row: of this crystal in it.
         """
         self._evaluations += 1
+        self._take(evaluation, row)
+        self._seconds_before, self._woke = self._seconds, None
+
+    def _take(self, evaluation: Evaluation, row: int) -> None:
         energy, forces, stress = float(evaluation.energies[row]), evaluation.forces[row], evaluation.stresses[row]
         wrong = absurd(energy, forces, stress)
         if wrong is not None:
@@ -171,7 +200,7 @@ class Run(abc.ABC):
             forces=point.forces,
             max_force=float(np.linalg.norm(point.forces, axis=1).max()),
             stress=point.stress,
-            steps=max(self._evaluations - 1, 0),
+            steps=self.steps,
             converged=self._converged and self._reason is None,
             reason=self._reason,
             initial_energy=None if self._initial_energy is None else self._initial_energy / self._atoms,
@@ -179,8 +208,8 @@ class Run(abc.ABC):
 
     @property
     def _seconds(self) -> float:
-        """Return the time since the crystal entered its batch, of all processes together."""
-        return time.monotonic() - self._began
+        """Return the time that the crystal has been in a batch, of all processes together."""
+        return self._seconds_before + (0.0 if self._woke is None else time.monotonic() - self._woke)
 
     def _spent(self) -> bool:
         """Return whether the crystal has used up its steps or its time."""
@@ -198,6 +227,10 @@ class Run(abc.ABC):
         reason = None if self._point is None else unsound(self._point.crystal)
         if reason is not None:
             self.fail(f'{reason} at the end')
+
+    def _stay(self) -> Point | None:
+        """Return the point at which the crystal would be left now."""
+        return self._point
 
     def _largest_force(self, point: Point) -> float:
         """Return the largest force on an atom and on the cell (virial per atom), in eV/A and eV."""

@@ -109,7 +109,7 @@ class RunState:
 
     :param arrays: what its method remembers, by name.
     :param evaluations: so far.
-    :param seconds: since it entered its batch.
+    :param seconds: that it has been in a batch.
     :param initial_energy: eV, of the first point; None before its evaluation.
     """
 
@@ -124,8 +124,10 @@ class RelaxationState:
     """Where the relaxation of a list of crystals has come to.
 
     :param finished: crystals that have been relaxed, by their place in the list.
-    :param running: crystals on their way.
+    :param running: crystals on their way, or waiting for the choice of those that go on.
+    :param seconds: since the first crystal entered, of all processes together.
     """
 
     finished: Mapping[int, FinishedRun]
     running: Mapping[int, RunState]
+    seconds: float = 0.0

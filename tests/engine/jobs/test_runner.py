@@ -32,7 +32,10 @@ from aiida_alphacrystal.engine.pipeline import load_models, predict
 from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings
 
-from .conftest import TASK
+from .conftest import TASK, TINY
+
+#: Two steps for each of the three candidates, more for two of them.
+NARROW = {'narrow_steps': 2, 'narrow_to': 2, 'force_tolerance': 1e-4}
 
 
 def result_of(directory, label='f_1'):
@@ -152,11 +155,12 @@ def test_a_bug_is_a_result(make_job, monkeypatch, capsys):
     assert 'Traceback' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('steps', [0, 2, 4])
-def test_goes_on_to_the_same_bits(make_job, monkeypatch, steps):
-    whole = make_job('whole')
+@pytest.mark.parametrize(('steps', 'narrow'), [(0, {}), (2, {}), (4, {}), (4, NARROW), (6, NARROW)])
+def test_goes_on_to_the_same_bits(make_job, monkeypatch, steps, narrow):
+    settings = {**TINY, 'relax': {**TINY['relax'], **narrow}}
+    whole = make_job('whole', settings=settings)
     run_job(whole)
-    directory = make_job('cut')
+    directory = make_job('cut', settings=settings)
     relax = compounds_module.relax_structures
 
     def cut(*args, keep, **kwargs):
@@ -176,6 +180,8 @@ def test_goes_on_to_the_same_bits(make_job, monkeypatch, steps):
     assert not (directory / result_file('f_1')).exists()
     document, arrays = read_bundle((directory / CHECKPOINTS / 'f_1' / 'relaxation.npz').read_bytes(), 'it')
     assert unpack_state(document['content'], arrays).running
+    if narrow:
+        assert [one.steps > 2 for one in result_of(whole).relaxations].count(False) == 1
     monkeypatch.setattr(compounds_module, 'relax_structures', relax)
     monkeypatch.setattr(compounds_module, 'reconstruct', None)
     assert run_job(directory).outcome == Outcome.FINISHED

@@ -41,6 +41,9 @@ STORAGES = ('sqlite', 'postgresql')
 #: Formulas of the overhead, from two to twenty atoms in the cell.
 TEXTBOOK = ('NaCl', 'GaAs', 'TiO2', 'SrTiO3', 'Al2O3', 'LiFeAs', 'MgAl2O4', 'CaCO3')
 
+#: Runs of each kind of which the fastest counts.
+REPETITIONS = 2
+
 #: What the screening changes of the protocol ``fast``.
 UNRELAXED = {'search': {'max_candidates': 0}, 'relax': {'max_steps': 0}}
 
@@ -163,7 +166,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_overhead() -> dict[str, Any]:
-    """Compare the work chain with the engine, formula by formula."""
+    """Compare the work chain with the engine, formula by formula; of two runs of each in turn the faster one counts."""
     from aiida.engine import run_get_node
 
     from aiida_alphacrystal.data import PotentialData
@@ -181,12 +184,16 @@ def measure_overhead() -> dict[str, Any]:
     for protocol in ('fast', 'balanced'):
         settings = PredictionSettings.from_dict(PredictWorkChain.get_protocol_parameters(protocol))
         for number, formula in enumerate(('MgO', *TEXTBOOK)):
-            begin = time.perf_counter()
-            bare = pipeline.predict(parse_formula(formula), models, potential, settings)
-            middle = time.perf_counter()
-            builder = PredictWorkChain.get_builder_from_protocol(formula, protocol, potential=node)
-            process = run_get_node(builder)[1]
-            end = time.perf_counter()
+            seconds: dict[str, list[float]] = {'engine': [], 'aiida': []}
+            for _ in range(REPETITIONS if number else 1):
+                begin = time.perf_counter()
+                bare = pipeline.predict(parse_formula(formula), models, potential, settings)
+                middle = time.perf_counter()
+                builder = PredictWorkChain.get_builder_from_protocol(formula, protocol, potential=node)
+                process = run_get_node(builder)[1]
+                seconds['engine'].append(middle - begin)
+                seconds['aiida'].append(time.perf_counter() - middle)
+            engine, aiida = (min(values) for values in seconds.values())
             ranking = process.outputs.ranking['rows']
             if [row['spacegroup'] for row in ranking] != [place.spacegroup for place in bare.ranking]:
                 raise SystemExit(f'The ranking of {formula} is not that of the engine.')
@@ -195,10 +202,10 @@ def measure_overhead() -> dict[str, Any]:
                     {
                         'formula': formula,
                         'protocol': protocol,
-                        'engine_seconds': round(middle - begin, 2),
-                        'aiida_seconds': round(end - middle, 2),
-                        'overhead_seconds': round(end - middle - (middle - begin), 2),
-                        'allowed_seconds': round(max(2.0, 0.1 * (middle - begin)), 2),
+                        'engine_seconds': round(engine, 2),
+                        'aiida_seconds': round(aiida, 2),
+                        'overhead_seconds': round(aiida - engine, 2),
+                        'allowed_seconds': round(max(2.0, 0.1 * engine), 2),
                     }
                 )
     return {

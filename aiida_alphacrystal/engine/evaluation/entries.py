@@ -101,7 +101,7 @@ class EntryResult:
 def read_result(row: Mapping[str, Any]) -> EntryResult:
     """Return a result from the values that JSON has kept of it.
 
-    :param row: as :func:`dataclasses.asdict` gives it.
+    :param row: as ``dataclasses.asdict`` gives it.
     :raises TypeError: if it is no result.
     """
     result = EntryResult(**row)

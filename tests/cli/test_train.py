@@ -9,6 +9,7 @@ import pytest
 
 import aiida_alphacrystal
 from aiida_alphacrystal.engine.datasets import file_sha256
+from aiida_alphacrystal.engine.evaluation import EntryResult, Journal
 from aiida_alphacrystal.engine.reconstruct.library import load_library
 
 from .conftest import Command, interrupt, wait_until_it_says
@@ -221,3 +222,42 @@ def test_bad_input(cli, tmp_path, arguments, message):
     assert completed.stderr.startswith('Error: ')
     assert message in completed.stderr
     assert completed.stderr.count('\n') == 1
+
+
+def write_evaluation(directory, number):
+    """Keep an evaluation in which the structure of lowest energy is right in two of three cases."""
+    plan = {'potential': {'name': 'mine', 'sha256': 'f' * 64}, 'data_sha256': 'e' * 64}
+    with Journal(directory, plan) as journal:
+        for index in range(number):
+            described = ((0.0, -0.1, 0.0, 3.0, 0.0, -1.0, 0.0), (-2.0, -3.0, 1.0, 1.0, -1.0, -4.0, -0.5))
+            matches = (index % 3 > 0, index % 3 == 0)
+            journal.add(EntryResult(index, f'known-{index}', 'NaCl', 2, features=described, matches=matches))
+    return directory
+
+
+def test_ranking(cli, tmp_path):
+    completed = cli('train', 'ranking', write_evaluation(tmp_path / 'run', 60), '--output', tmp_path / 'my')
+    assert completed.returncode == 0, completed.stderr
+    card = json.loads(completed.stdout)
+    assert json.loads((tmp_path / 'my' / 'ranking.json').read_text()) == card
+    assert card['potentials']['f' * 64]['cross_validated']['1'] == pytest.approx(2 / 3, abs=1e-4)
+    assert f'Wrote the weights to {tmp_path / "my" / "ranking.json"}.' in completed.stderr
+    table = cli('train', 'ranking', tmp_path / 'run', '--output', tmp_path / 'my', '--format', 'table')
+    assert 'any other potential' in table.stdout
+
+
+@pytest.mark.parametrize(
+    ('number', 'sentence'),
+    [(0, 'has 0 crystals with a ranking: evaluate at least 50'), (None, 'holds no evaluation: give the directory of')],
+)
+def test_ranking_from_what_it_cannot_learn_from(cli, tmp_path, number, sentence):
+    directory = tmp_path / 'run'
+    directory.mkdir()
+    if number is not None:
+        write_evaluation(directory, number)
+    completed = cli('train', 'ranking', directory, '--output', tmp_path / 'my')
+    assert completed.returncode == 2
+    assert completed.stdout == ''
+    assert sentence in completed.stderr
+    assert completed.stderr.count('\n') == 1
+    assert not (tmp_path / 'my' / 'ranking.json').exists()

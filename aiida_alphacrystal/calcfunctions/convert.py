@@ -215,9 +215,8 @@ def relaxations_to_node(
     :param references: energy of each element in eV/atom.
     :param potential: the facts about what gave the energies.
     """
-    from aiida_alphacrystal.engine.relax import energy_correction
     from aiida_alphacrystal.engine.relax.corrections import NO_CORRECTIONS
-    from aiida_alphacrystal.engine.stored import stored_structure
+    from aiida_alphacrystal.engine.stored import stored_correction
 
     scheme = potential.get('corrections', NO_CORRECTIONS)
     rows = [
@@ -226,7 +225,7 @@ def relaxations_to_node(
             'symbols': _symbols(relaxation.structure),
             'initial_energy_per_atom': relaxation.initial_energy,
             'energy_per_atom': relaxation.energy,
-            'correction_per_atom': energy_correction(stored_structure(relaxation.structure), scheme),
+            'correction_per_atom': stored_correction(relaxation, scheme),
             'max_force': relaxation.max_force,
             'steps': relaxation.steps,
             'converged': relaxation.converged,

@@ -15,13 +15,13 @@ from aiida_alphacrystal.engine.rank_model import CandidateFacts, with_weights
 from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
 from aiida_alphacrystal.engine.relax import (
     elemental_references,
-    energy_correction,
     relax_structures,
     relaxed_formation_energy,
 )
 from aiida_alphacrystal.engine.settings import check_seed
 from aiida_alphacrystal.engine.stored import (
     stored_cell,
+    stored_correction,
     stored_facts,
     stored_number,
     stored_relaxation,
@@ -166,8 +166,8 @@ def rank_relaxed(
     elements = {element: stored_number(energy) for element, energy in references.items()}
     scheme = potential['corrections']
     energies = [
-        relaxed_formation_energy(one, stored_number(energy_correction(one.structure, scheme)), elements)
-        for one in relaxed
+        relaxed_formation_energy(one, stored_correction(relaxation, scheme), elements)
+        for one, relaxation in zip(relaxed, relaxations, strict=True)
     ]
     return rank_candidates(
         facts,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, shipped_weights
+from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, with_weights
 from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def rank_candidates(
     if not groups:
         return ()
     described = features(groups, facts, relaxations, energies)
-    judged = confidences(described, settings.weights or shipped_weights(OTHER))
+    judged = confidences(described, with_weights(settings, OTHER).weights)
     found = [
         _Distinct(
             members=tuple(group),

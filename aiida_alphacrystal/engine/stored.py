@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'stored_cell',
+    'stored_correction',
     'stored_facts',
     'stored_number',
     'stored_relaxation',
@@ -68,6 +69,19 @@ def stored_facts(facts: CandidateFacts) -> CandidateFacts:
         cell_probability=_stored(facts.cell_probability),
         fitness=_stored(facts.fitness),
     )
+
+
+def stored_correction(relaxation: Relaxation, scheme: str) -> float:
+    """Return what is added to the energy of a relaxed crystal (eV/atom), from the structure that a database gives back.
+
+    :param relaxation: the outcome; where it failed there is no energy to correct, and perhaps no sound structure.
+    :param scheme: of the corrections.
+    """
+    from aiida_alphacrystal.engine.relax.corrections import energy_correction
+
+    if relaxation.failed:
+        return 0.0
+    return stored_number(energy_correction(stored_structure(relaxation.structure), scheme))
 
 
 def stored_structure(structure: Structure) -> Structure:

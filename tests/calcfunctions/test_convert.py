@@ -115,6 +115,19 @@ def test_energy_before_the_relaxation_round_trip(known):
     assert [one.energy for one in pool.relaxations] == pytest.approx([-3.5, math.nan], nan_ok=True)
 
 
+def test_corrections_are_of_what_has_an_energy():
+    structure = Structure(Lattice.cubic(4), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+    broken = Structure(Lattice.cubic(4), ['Na', 'Cl'], [[0] * 3, [math.nan] * 3])
+    zeros, stress = np.zeros((2, 3)), np.zeros((3, 3))
+    relaxations = {
+        'c_001': Relaxation(structure, -3.5, zeros, 0.0, stress, 4, True),
+        'c_002': Relaxation(broken, math.nan, zeros, 0.0, stress, 4, False, 'a coordinate is not a number'),
+    }
+    node = convert.relaxations_to_node(relaxations, {'Na': -1.3, 'Cl': -1.8}, {'name': 'm', 'corrections': 'MP2020'})
+    rows = node.base.attributes.get('rows')
+    assert [row['correction_per_atom'] for row in rows] == pytest.approx([-0.307, 0.0], abs=1e-6)
+
+
 def test_an_empty_pool_has_no_structures():
     assert list(convert.candidates_to_nodes(SRTIO3, (), ('One reason.',))) == ['candidates']
 

@@ -26,7 +26,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'predict_distances': 2,
         'reconstruct': 4,
         'relax': 4,
-        'rank': 5,
+        'rank': 6,
         'rank_refined': 1,
         'to_primitive': 1,
         'compare': 1,

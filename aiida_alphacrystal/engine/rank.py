@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, with_weights
-from aiida_alphacrystal.engine.symmetry import spacegroup_of
+from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE, spacegroup_of, symmetry_operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _MATCHER = StructureMatcher(ltol=0.2, stol=0.2, angle_tol=5)
 #: Structures whose energies differ by more (eV/atom) are not compared.
 _SAME_ENERGY = 0.02
 
-#: Among equal structures the smallest cell stands for all if it is no further (eV/atom) from the best of them.
+#: Among equal structures those stand for all that are no further (eV/atom) above the lowest: less than potentials err.
 _NO_DIFFERENCE = 0.005
 
 
@@ -37,7 +37,7 @@ class RankedCandidate:
     """One place of the ranking.
 
     :param rank: place, from 1.
-    :param index: which candidate it is, in the order that they were given; of equal structures the smallest cell.
+    :param index: which candidate it is, in the order that they were given; of equal structures the most symmetric one.
     :param score: what the ranking goes by, lowest first: eV/atom, or minus the logarithm of the confidence; of equal
         structures the lowest.
     :param confidence: calibrated probability of being the right structure.
@@ -106,7 +106,8 @@ def rank_candidates(
         for group, row, confidence in zip(groups, described, judged, strict=True)
     ]
     found.sort(key=lambda one: (one.score, min(one.members)))
-    return tuple(_place(rank, one, relaxations, energies) for rank, one in enumerate(found[: settings.top], start=1))
+    best = enumerate(found[: settings.top], start=1)
+    return tuple(_place(rank, one, facts, relaxations, energies) for rank, one in best)
 
 
 def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
@@ -154,10 +155,14 @@ def _score(
 
 
 def _place(
-    rank: int, distinct: _Distinct, relaxations: Sequence[Relaxation], energies: Sequence[float]
+    rank: int,
+    distinct: _Distinct,
+    facts: Sequence[CandidateFacts],
+    relaxations: Sequence[Relaxation],
+    energies: Sequence[float],
 ) -> RankedCandidate:
     """Give a distinct structure its place."""
-    shown = _simplest(distinct.members, relaxations, energies)
+    shown = _representative(distinct.members, facts, relaxations, energies)
     relaxation = relaxations[shown]
     structure = relaxation.structure
     number, symbol = spacegroup_of(structure)
@@ -176,11 +181,33 @@ def _place(
     )
 
 
-def _simplest(members: Sequence[int], relaxations: Sequence[Relaxation], energies: Sequence[float]) -> int:
-    """Return the smallest cell of a group of equal structures whose energy is as low as that of any of them."""
+def _representative(
+    members: Sequence[int],
+    facts: Sequence[CandidateFacts],
+    relaxations: Sequence[Relaxation],
+    energies: Sequence[float],
+) -> int:
+    """Return which of equal structures with nearly the lowest energy is shown.
+
+    The most symmetric one: potentials put small distortions of it below or above it by chance. Then the smallest cell,
+    and the candidate that was the most probable one before its relaxation.
+    """
     lowest = min(energies[index] for index in members)
-    relaxed = [index for index in members if energies[index] <= lowest + _NO_DIFFERENCE]
-    return min(relaxed, key=lambda index: (len(relaxations[index].structure), energies[index], index))
+    near = [index for index in members if energies[index] <= lowest + _NO_DIFFERENCE]
+    if len(near) == 1:
+        return near[0]
+
+    def preference(index: int) -> tuple[float, int, float, float, int]:
+        structure = relaxations[index].structure
+        return -_symmetry(structure), len(structure), facts[index].cost, energies[index], index
+
+    return min(near, key=preference)
+
+
+def _symmetry(structure: Structure) -> float:
+    """Return the number of symmetry operations for each atom, the same for every cell of a crystal."""
+    operations = symmetry_operations(structure, SYMMETRY_TOLERANCE)
+    return 0.0 if operations is None else round(len(operations[0]) / len(structure), 6)
 
 
 def _same(first: Relaxation, second: Relaxation) -> bool:

@@ -74,6 +74,36 @@ def test_equal_structures_are_merged_and_the_smallest_cell_stands_for_them():
     assert [(place.index, place.duplicates) for place in ranking] == [(1, (0, 3)), (2, ())]
 
 
+def perovskite(displacement=0.0):
+    """A cubic perovskite of NaCl3 and neon, or one whose central atom is displaced (fractions) along z."""
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5 + displacement], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return Structure(Lattice.cubic(3.9), ['Na', 'Ne', 'Cl', 'Cl', 'Cl'], sites)
+
+
+def ranked_perovskites(costs, relaxations):
+    return rank_candidates(
+        [CandidateFacts(cost) for cost in costs], relaxations, [one.energy for one in relaxations], ENERGY
+    )
+
+
+def test_the_most_symmetric_of_equal_structures_is_shown_where_the_energy_cannot_tell():
+    distorted, cubic = relaxed(perovskite(0.04), -3.4005), relaxed(perovskite(), -3.4)
+    (place,) = ranked_perovskites([0.0, 9.0], [distorted, cubic])
+    assert (place.index, place.duplicates, place.spacegroup) == (1, (0,), 221)
+    assert place.energy_per_atom == -3.4
+    assert place.score == -3.4005
+    (place,) = ranked_perovskites([0.0, 9.0], [distorted, relaxed(perovskite(), -3.394)])
+    assert (place.index, place.duplicates, place.spacegroup) == (0, (1,), 99)
+
+
+def test_the_likelier_of_equal_structures_of_one_symmetry_is_shown():
+    relaxations = [relaxed(perovskite(0.04), -3.401), relaxed(perovskite(0.05), -3.4)]
+    (place,) = ranked_perovskites([2.0, 1.0], relaxations)
+    assert (place.index, place.duplicates) == (1, (0,))
+    (place,) = ranked_perovskites([1.0, 1.0], relaxations)
+    assert (place.index, place.duplicates) == (0, (1,))
+
+
 def test_failed_relaxations_are_left_out():
     relaxations = [relaxed(rock_salt(), float('nan'), 'It flew apart.'), relaxed(caesium_chloride(), -3.3)]
     assert [place.index for place in ranked([0.0, 0.0], relaxations)] == [1]

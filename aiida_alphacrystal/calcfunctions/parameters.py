@@ -22,9 +22,9 @@ STAGES = ('featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'rel
 ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         'featurize': 1,
-        'predict_cells': 2,
+        'predict_cells': 3,
         'predict_distances': 2,
-        'reconstruct': 4,
+        'reconstruct': 5,
         'relax': 4,
         'rank': 6,
         'rank_refined': 1,

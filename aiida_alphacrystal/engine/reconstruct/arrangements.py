@@ -29,6 +29,9 @@ __all__ = ('Arrangements', 'Wanted', 'gather_votes', 'substitutions')
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+#: A crystal of the formula itself says that it is the one up to this energy above the hull, eV/atom.
+_STABLE = 1e-3
+
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
@@ -150,11 +153,37 @@ def gather_votes(
             wanted.context[assignments],
             torch.from_numpy(groups).to(torch.float32),
         )
+        costs = _doubt_metastable(costs, _polymorphs(library, wanted, members, counts))
         hulls = torch.from_numpy(library.member_hulls[members]).to(torch.float32)
         votes = cost.votes(costs, hulls).double().numpy()
     scales = wanted.volume / (library.atomic_volumes[present] @ np.array(counts) / sum(counts))
     volumes = library.member_volumes[members] * scales
     return _pool(prototypes, library.member_prototypes[members], members, assignments, votes, volumes)
+
+
+def _polymorphs(
+    library: PrototypeLibrary, wanted: Wanted, members: IntArray, counts: Sequence[int]
+) -> npt.NDArray[np.bool_]:
+    """Return which of the members are metastable crystals of the formula itself."""
+    content = sorted(zip(wanted.counts, wanted.numbers.tolist(), strict=True))
+    if sorted(counts) != sorted(wanted.counts):
+        return np.zeros(len(members), dtype=bool)
+    elements = library.member_elements[members, : len(counts)]
+    same = np.array([sorted(zip(counts, row, strict=True)) == content for row in elements.tolist()])
+    metastable: npt.NDArray[np.bool_] = same & (library.member_hulls[members] > _STABLE)
+    return metastable
+
+
+def _doubt_metastable(costs: Tensor, metastable: npt.NDArray[np.bool_]) -> Tensor:
+    """Let metastable crystals of the formula itself cost as much as the nearest of the other compounds.
+
+    They cost nothing else, which says too much of them: costs were learnt without a compound's own formula, and one of
+    its crystals that is not the stable one tells that there is another.
+    """
+    if not metastable.any() or metastable.all():
+        return costs
+    rows = torch.from_numpy(metastable)
+    return torch.where(rows[:, None], costs.clamp(min=costs[~rows].min()), costs)
 
 
 def _pool(

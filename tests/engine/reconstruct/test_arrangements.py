@@ -85,6 +85,49 @@ def test_a_compound_above_the_hull_says_less(library):
     assert difference == pytest.approx(np.full((3, 2), 0.1 * weight), abs=1e-4)
 
 
+def with_hulls(library, hulls):
+    """Return the library with energies above the hull for the compounds with given elements."""
+    values = np.zeros(len(library.member_hulls))
+    for row, elements in enumerate(library.member_elements.tolist()):
+        values[row] = hulls.get(frozenset(elements) - {0}, 0.0)
+    return dataclasses.replace(library, member_hulls=values)
+
+
+def votes_of(library, wanted, numbers):
+    """Return the votes of the compounds with given elements alone."""
+    others = np.array([frozenset(row) - {0} != numbers for row in library.member_elements.tolist()])
+    return substitutions(library, wanted, others).votes.max()
+
+
+def test_a_metastable_crystal_of_the_formula_says_no_more_than_the_nearest_other(library):
+    salt, wanted = frozenset({11, 17}), wanted_of(library, 'NaCl')
+    apart = np.array([frozenset(row) - {0} == salt for row in library.member_elements.tolist()])
+    assert apart.sum() == 1
+    nearest = max(
+        votes_of(library, wanted, frozenset(row) - {0})
+        for row in library.member_elements[library.members_of((1, 1))].tolist()
+        if frozenset(row) - {0} != salt
+    )
+    own = votes_of(library, wanted, salt)
+    assert own > nearest + 1.0
+    metastable = with_hulls(library, {salt: 0.01})
+    assert metastable.substitution['hull_weight'].item() < 0
+    everyone = substitutions(metastable, wanted)
+    others = substitutions(metastable, wanted, apart)
+    prototype = np.searchsorted(everyone.prototypes, library.member_prototypes[apart])[0]
+    added = np.log(np.exp(everyone.votes[prototype]) - np.exp(others.votes[prototype])).max()
+    assert added == pytest.approx(nearest + 0.01 * library.substitution['hull_weight'].item(), abs=1e-3)
+    stable = substitutions(with_hulls(library, {salt: 0.001}), wanted)
+    assert stable.votes.max() == pytest.approx(own, abs=0.01)
+
+
+def test_a_metastable_crystal_that_is_all_that_is_known_keeps_its_vote(library):
+    salt, wanted = frozenset({11, 17}), wanted_of(library, 'NaCl')
+    weight = library.substitution['hull_weight'].item()
+    metastable = votes_of(with_hulls(library, {salt: 0.2}), wanted, salt)
+    assert metastable == pytest.approx(votes_of(library, wanted, salt) + 0.2 * weight, abs=1e-3)
+
+
 def test_compounds_in_another_order_change_nothing(library):
     shuffled = np.random.default_rng(0).permutation(len(library.member_prototypes))
     assert (np.diff(library.member_prototypes[shuffled]) < 0).any()

@@ -32,6 +32,12 @@ __all__ = ('cmd_evaluate',)
     show_default=True,
     help='Leave larger cells out.',
 )
+@click.option(
+    '--max-above-hull',
+    type=click.FloatRange(min=0),
+    metavar='EV',
+    help='Leave crystals out that are higher above the hull, eV/atom, or of which it is not known.',
+)
 @params.LIMIT
 @params.SEED
 @params.PROTOCOL
@@ -57,6 +63,7 @@ def cmd_evaluate(
     *,
     data: str,
     max_sites: int,
+    max_above_hull: float | None,
     limit: int | None,
     seed: int,
     protocol: str,
@@ -85,10 +92,10 @@ def cmd_evaluate(
     begin = time.perf_counter()
     params.writable_directory(output)
     with clean_stdout():
-        from aiida_alphacrystal.engine.datasets import draw_crystals
+        from aiida_alphacrystal.engine.datasets import draw_crystals, near_hull
         from aiida_alphacrystal.engine.evaluation import evaluate, summarise
 
-        crystals = draw_crystals(_read(data, max_sites), limit, seed)
+        crystals = draw_crystals(near_hull(_read(data, max_sites), max_above_hull), limit, seed)
         plan = _make_plan(protocol, sources, potential if relax else None, seed)
         described = plan.describe(crystals)
         processes = min(jobs or params.usable_cores(), len(crystals))

@@ -28,6 +28,7 @@ __all__ = (
     'file_sha256',
     'iterate_crystals',
     'iterate_lines',
+    'near_hull',
     'read_cif',
     'read_crystals',
     'with_spacegroup',
@@ -169,6 +170,24 @@ def draw_crystals(crystals: tuple[Crystal, ...], limit: int | None, seed: int) -
         return crystals
     chosen = np.random.default_rng(seed).choice(len(crystals), size=limit, replace=False)
     return tuple(crystals[place] for place in sorted(chosen))
+
+
+def near_hull(crystals: tuple[Crystal, ...], max_above_hull: float | None) -> tuple[Crystal, ...]:
+    """Return the crystals that are known to be stable, or nearly so.
+
+    :param crystals: crystals of a file.
+    :param max_above_hull: highest energy above the hull, eV/atom; all crystals where it is None.
+    :raises DatasetError: if there is none.
+    """
+    if max_above_hull is None:
+        return crystals
+    near = tuple(one for one in crystals if one.e_above_hull is not None and one.e_above_hull <= max_above_hull)
+    if not near:
+        raise DatasetError(
+            f'No crystal of the file states an e_above_hull of at most {max_above_hull:g} eV/atom: add that field, or '
+            'allow more.'
+        )
+    return near
 
 
 def with_spacegroup(crystals: Sequence[Crystal]) -> tuple[Crystal, ...]:

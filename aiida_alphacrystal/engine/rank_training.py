@@ -1,7 +1,8 @@
 """Learn the weights of the model that judges relaxed structures, from evaluations on known crystals.
 
 The weights maximise the likelihood that the model gives to what was found: that one of the structures that match the
-known crystal is the right one, or none where none matches, with a small penalty on their squares.
+known crystal is the right one, or none where none matches, with a small penalty on their squares. What potentials
+have in common is learnt from all of them, and the weights of each stay near it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ FloatArray = npt.NDArray[np.float64]
 #: Known crystals that eight weights need at least.
 FEWEST = 50
 
+#: Of the squares of the common weights, and of how far those of a potential are from them.
 _PENALTY = 1e-3
+_COMMON_PENALTY = 2e-2
 _FOLDS = 10
 
 
@@ -44,16 +47,46 @@ class RankTrainingError(AlphaCrystalError):
 class _Example:
     """One known crystal.
 
+    :param material_id: its name.
     :param features: of the structures that were ranked, shape (structures, features).
     :param matches: whether each of them matches, shape (structures,).
     """
 
+    material_id: str
     features: FloatArray
     matches: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, result: EntryResult) -> _Example:
-        return cls(np.array(result.features, dtype=np.float64), np.array(result.matches, dtype=np.bool_))
+        features = np.array(result.features, dtype=np.float64)
+        return cls(result.material_id, features, np.array(result.matches, dtype=np.bool_))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Evaluation:
+    """The known crystals that were predicted with one potential."""
+
+    name: str
+    sha256: str
+    data_sha256: str
+    examples: tuple[_Example, ...]
+
+    @classmethod
+    def read(cls, directory: Path) -> _Evaluation:
+        """Read what ``aiida-alphacrystal evaluate --output`` has written.
+
+        :raises RankTrainingError: if nothing was relaxed, or too few crystals have a ranking.
+        """
+        plan, results = read_evaluation(directory)
+        potential = plan['potential']
+        if potential is None:
+            raise RankTrainingError(f'Nothing was relaxed in {directory}: evaluate without --no-relax.')
+        examples = tuple(_Example.of(result) for result in results if result.features)
+        if len(examples) < FEWEST:
+            raise RankTrainingError(
+                f'{directory} has {len(examples)} crystals with a ranking: evaluate at least {FEWEST}.'
+            )
+        return cls(potential['name'], potential['sha256'], plan['data_sha256'], examples)
 
 
 def train_ranking(directories: Sequence[Path], output: Path) -> dict[str, Any]:
@@ -66,31 +99,27 @@ def train_ranking(directories: Sequence[Path], output: Path) -> dict[str, Any]:
         crystals.
     :raises JournalError: if one holds no evaluation.
     """
-    rows: dict[str, dict[str, Any]] = {}
-    everything: list[_Example] = []
+    evaluations: dict[str, _Evaluation] = {}
     for directory in directories:
-        plan, results = read_evaluation(directory)
-        potential = plan['potential']
-        if potential is None:
-            raise RankTrainingError(f'Nothing was relaxed in {directory}: evaluate without --no-relax.')
-        if potential['sha256'] in rows:
+        evaluation = _Evaluation.read(directory)
+        if evaluation.sha256 in evaluations:
             raise RankTrainingError(
-                f'{directory} is a second evaluation with {potential["name"]}: give one for each potential.'
+                f'{directory} is a second evaluation with {evaluation.name}: give one for each potential.'
             )
-        examples = [_Example.of(result) for result in results if result.features]
-        if len(examples) < FEWEST:
-            raise RankTrainingError(
-                f'{directory} has {len(examples)} crystals with a ranking: evaluate at least {FEWEST}.'
-            )
-        rows[potential['sha256']] = {
-            'name': potential['name'],
-            'weights': _plain(fit_weights(examples)),
-            'data_sha256': plan['data_sha256'],
-            'crystals': len(examples),
-            'cross_validated': _cross_validate(examples),
+        evaluations[evaluation.sha256] = evaluation
+    everything = [example for evaluation in evaluations.values() for example in evaluation.examples]
+    common = fit_weights(everything)
+    rows: dict[str, dict[str, Any]] = {
+        sha256: {
+            'name': evaluation.name,
+            'weights': _plain(_weights_near(common, evaluation.examples, everything)),
+            'data_sha256': evaluation.data_sha256,
+            'crystals': len(evaluation.examples),
+            'cross_validated': _cross_validate(evaluation.examples, everything),
         }
-        everything += examples
-    rows[OTHER] = {'name': 'any other potential', 'weights': _plain(fit_weights(everything))}
+        for sha256, evaluation in evaluations.items()
+    }
+    rows[OTHER] = {'name': 'any other potential', 'weights': _plain(common)}
     card = {
         'what': 'weights of the model that gives each relaxed structure the probability of being the right one',
         'command': 'aiida-alphacrystal train ranking',
@@ -102,20 +131,31 @@ def train_ranking(directories: Sequence[Path], output: Path) -> dict[str, Any]:
     return card
 
 
-def fit_weights(examples: Sequence[_Example]) -> FloatArray:
+def fit_weights(examples: Sequence[_Example], around: FloatArray | None = None) -> FloatArray:
     """Return the weights that make what was found most likely.
 
     :param examples: known crystals.
+    :param around: weights to stay near to; few crystals say little about all eight.
     :return: one for each feature, and one for none of the structures being right.
     """
     from scipy.optimize import minimize
 
-    start = np.zeros(len(FEATURES) + 1)
-    found = minimize(_loss, start, args=(examples,), jac=True, method='L-BFGS-B')
+    centre = np.zeros(len(FEATURES) + 1) if around is None else around
+    stiffness = np.full(len(centre), _PENALTY if around is None else _COMMON_PENALTY)
+    if around is None:
+        stiffness[-1] = 0.0
+    found = minimize(_loss, centre, args=(examples, centre, stiffness), jac=True, method='L-BFGS-B')
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _loss(weights: FloatArray, examples: Sequence[_Example]) -> tuple[float, FloatArray]:
+def _weights_near(common: FloatArray, examples: Sequence[_Example], everything: Sequence[_Example]) -> FloatArray:
+    """Return the weights of one potential; the common ones where they were learnt from nothing else."""
+    return common if len(examples) == len(everything) else fit_weights(examples, common)
+
+
+def _loss(
+    weights: FloatArray, examples: Sequence[_Example], centre: FloatArray, stiffness: FloatArray
+) -> tuple[float, FloatArray]:
     """Return the mean negative log-likelihood with its penalty, and the slopes by the weights."""
     loss, slopes = 0.0, np.zeros_like(weights)
     for example in examples:
@@ -128,23 +168,29 @@ def _loss(weights: FloatArray, examples: Sequence[_Example]) -> tuple[float, Flo
         pull = probabilities - np.where(right, probabilities / max(hit, 1e-300), 0.0)
         slopes += np.append(example.features.T @ pull[:-1], pull[-1])
     number = len(examples)
-    kept = np.append(weights[:-1], 0.0)
-    return loss / number + _PENALTY * float(kept @ kept), slopes / number + 2 * _PENALTY * kept
+    apart = weights - centre
+    return loss / number + float(stiffness @ apart**2), slopes / number + 2 * stiffness * apart
 
 
-def _cross_validate(examples: Sequence[_Example]) -> dict[str, float]:
+def _cross_validate(examples: Sequence[_Example], everything: Sequence[_Example]) -> dict[str, float]:
     """Return how well weights from nine tenths of the crystals do on the last tenth, in turn.
 
     ``1``, ``5`` and ``20`` are the shares of crystals found among the first structures, ``ece`` is the expected
     calibration error of the confidence of the first, ``energy`` the share found first by energy alone.
+
+    :param examples: with the potential that is looked at.
+    :param everything: with all potentials; a crystal that is held back is so with all of them.
     """
     order = np.random.default_rng(0).permutation(len(examples))
     ranks, stated, by_energy = [], [], []
     for fold in range(_FOLDS):
-        held = order[fold::_FOLDS]
-        weights = fit_weights([examples[index] for index in np.setdiff1d(order, held)])
-        for index in held:
-            example = examples[index]
+        held = [examples[index] for index in order[fold::_FOLDS]]
+        names = {example.material_id for example in held}
+        rest = [example for example in everything if example.material_id not in names]
+        common = fit_weights(rest)
+        kept = [example for example in examples if example.material_id not in names]
+        weights = _weights_near(common, kept, rest)
+        for example in held:
             judged = confidences(example.features, weights.tolist())
             ranks.append(_first_match(example, judged))
             stated.append(float(judged.max()))

@@ -145,6 +145,8 @@ def test_wrong_input_is_one_sentence(cli, few, tmp_path):
     broken.write_text(few.read_text() + '{"species": \n')
     empty = tmp_path / 'empty'
     empty.mkdir()
+    unstable = tmp_path / 'unstable.jsonl'
+    unstable.write_text(json.dumps({**json.loads(few.read_text().splitlines()[0]), 'e_above_hull': 0.1}))
     used = tmp_path / 'used'
     evaluate(cli, few, '--no-relax', '--sources', 'templates', '--output', used)
     refused = {
@@ -155,6 +157,8 @@ def test_wrong_input_is_one_sentence(cli, few, tmp_path):
         (few, '--sources', 'templates,random'): 'controls',
         (few, '--max-sites', '21'): '21',
         (few, '--max-sites', '1'): 'holds no crystal of at most 1 atoms',
+        (few, '--max-above-hull', '-1'): '-1',
+        (unstable, '--max-above-hull', '0'): 'states an e_above_hull of at most 0 eV/atom',
         (few, '--protocol', 'slow'): 'slow',
         (few, '--potential', './nothing-here'): 'nothing-here',
         (few, '--no-relax', '--sources', 'templates', '--seed', '1', '--output', used): 'seed: 0, not 1',

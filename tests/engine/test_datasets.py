@@ -17,6 +17,7 @@ from aiida_alphacrystal.engine.datasets import (
     draw_crystals,
     file_sha256,
     iterate_lines,
+    near_hull,
     read_crystals,
 )
 
@@ -154,3 +155,14 @@ def test_crystals_are_drawn_in_their_order(tmp_path):
     assert draw_crystals(crystals, 5, seed=1) == drawn
     assert draw_crystals(crystals, 5, seed=2) != drawn
     assert draw_crystals(crystals, 20, seed=1) == draw_crystals(crystals, None, seed=1) == crystals
+
+
+def test_crystals_near_the_hull(tmp_path):
+    unknown = {key: value for key, value in SALT.items() if key != 'e_above_hull'}
+    rows = [SALT, {**SALT, 'material_id': 'high', 'e_above_hull': 0.2}, {**unknown, 'material_id': 'unknown'}]
+    crystals = read_crystals(write(tmp_path / 'three.jsonl', *rows))
+    assert [one.material_id for one in near_hull(crystals, 0.0)] == ['salt']
+    assert [one.material_id for one in near_hull(crystals, 0.2)] == ['salt', 'high']
+    assert near_hull(crystals, None) == crystals
+    with pytest.raises(DatasetError, match=r'No crystal of the file states an e_above_hull of at most 0\.1 eV/atom'):
+        near_hull(crystals[1:], 0.1)

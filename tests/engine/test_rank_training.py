@@ -52,6 +52,15 @@ def test_one_set_for_each_potential(tmp_path):
     assert card['potentials']['sha of one']['weights'] != card['potentials']['sha of two']['weights']
 
 
+def test_the_weights_of_a_potential_stay_near_what_all_have_in_common(tmp_path):
+    directories = [write_evaluation(tmp_path / name, 60, name, seed) for seed, name in enumerate(('one', 'two'))]
+    together = train_ranking(directories, tmp_path / 'ranking.json')['potentials']
+    for directory, name in zip(directories, ('sha of one', 'sha of two'), strict=True):
+        alone = train_ranking([directory], tmp_path / 'alone.json')['potentials'][name]['weights']
+        apart = np.linalg.norm(np.subtract(together[name]['weights'], together[OTHER]['weights']))
+        assert 0 < apart < np.linalg.norm(np.subtract(alone, together[OTHER]['weights']))
+
+
 def test_the_same_evaluations_give_the_same_file(tmp_path):
     directory = write_evaluation(tmp_path / 'one', 60)
     for name in ('a.json', 'b.json'):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Predict through a real SLURM on this one machine: install it with apt-get where it is missing, start it, predict with
-# the same seed with and without it, and let a job be cut at its time limit.
+# the same seed with and without it, let the program stop before its time limit, and let SLURM end jobs that go beyond their
+# time or their memory.
 #
 # Needs root, and a Python environment with aiida-alphacrystal on the PATH. Says so and leaves with 77 where SLURM cannot
 # be installed or started.
@@ -42,9 +43,11 @@ CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 MpiDefault=none
 ReturnToService=2
 KillWait=10
@@ -56,7 +59,7 @@ SlurmctldPidFile=$work/slurmctld.pid
 SlurmdPidFile=$work/slurmd.pid
 SlurmctldLogFile=$work/slurmctld.log
 SlurmdLogFile=$work/slurmd.log
-NodeName=localhost CPUs=$(nproc) State=UNKNOWN
+NodeName=localhost CPUs=$(nproc) RealMemory=4000 State=UNKNOWN
 PartitionName=all Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$work/slurm.conf

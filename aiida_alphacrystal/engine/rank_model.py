@@ -34,6 +34,8 @@ FEATURES = ('energy', 'prior', 'search', 'relaxation', 'volume', 'cell', 'distan
 
 #: Energy above the lowest of the pool (eV/atom) from which on more counts ever less: what the potentials err by.
 _ENERGY_SCALE = 0.02
+#: Logarithm of the prior below which structures are not told apart: what is that improbable is often so by accident.
+_LEAST_PRIOR = -5.0
 #: Energy gained in the relaxation (eV/atom) below which it says nothing.
 _LEAST_GAIN = 0.003
 #: Change of the logarithm of the volume that counts as one.
@@ -95,7 +97,9 @@ def features(
     fitness = _known([max(_values(facts, group, 'fitness'), default=math.nan) for group in groups])
     columns = (
         -np.log1p((lowest - lowest.min()) / _ENERGY_SCALE),
-        [math.log(sum(math.exp(-facts[index].cost) for index in group)) for group in groups],
+        np.logaddexp(
+            [math.log(sum(math.exp(-facts[index].cost) for index in group)) for group in groups], _LEAST_PRIOR
+        ),
         [float(any(facts[index].searched for index in group)) for group in groups],
         [-math.log(_LEAST_GAIN + min(_gain(relaxations[index]) for index in group)) for group in groups],
         [-min(_swelling(facts[index], relaxations[index]) for index in group) for group in groups],

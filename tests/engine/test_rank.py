@@ -120,7 +120,9 @@ def test_confidence_is_the_softmax_of_the_weighted_features():
     relaxations = [relaxed(caesium_chloride(), -3.36), relaxed(rock_salt(), -3.4)]
     settings = RankSettings(weights=(1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0))
     ranking = ranked([0.0, 4.0], relaxations, settings)
-    sums = [-math.log(3.0), -2.0, -1.0]  # 0.04 eV/atom are two scales above the lowest; the last is none of them
+    priors = [math.log(math.exp(-cost) + math.exp(-5.0)) for cost in (0.0, 4.0)]
+    # 0.04 eV/atom are two scales above the lowest; the last is none of them
+    sums = [-math.log(3.0) + 0.5 * priors[0], 0.5 * priors[1], -1.0]
     total = sum(math.exp(value) for value in sums)
     assert [place.index for place in ranking] == [0, 1]
     assert [place.confidence for place in ranking] == pytest.approx([math.exp(value) / total for value in sums[:2]])
@@ -136,4 +138,5 @@ def test_equal_structures_add_their_prior_probabilities():
     costs = [-math.log(probability) for probability in (0.3, 0.2, 0.4)]
     ranking = ranked(costs, relaxations, settings)
     assert [(place.index, place.duplicates) for place in ranking] == [(0, (1,)), (2, ())]
-    assert ranking[0].confidence / ranking[1].confidence == pytest.approx(0.5 / 0.4)
+    least = math.exp(-5.0)
+    assert ranking[0].confidence / ranking[1].confidence == pytest.approx((0.5 + least) / (0.4 + least))

@@ -46,7 +46,7 @@ def test_features():
     one, two = described([[0, 1], [2]], facts, relaxations)
     assert one['energy'] == 0.0
     assert two['energy'] == pytest.approx(-math.log(2.0))
-    assert one['prior'] == pytest.approx(math.log(math.exp(-1.0) + math.exp(-8.0)))
+    assert one['prior'] == pytest.approx(math.log(math.exp(-1.0) + math.exp(-8.0) + math.exp(-5.0)))
     assert (one['search'], two['search']) == (1.0, 0.0)
     assert one['relaxation'] == pytest.approx(-math.log(0.013))
     assert two['relaxation'] == pytest.approx(-math.log(0.003))

@@ -15,7 +15,15 @@ from typing import Any
 from aiida import orm
 from aiida.common import LinkType
 
-__all__ = ('FIELDS', 'PREDICTION', 'Criteria', 'FoundPrediction', 'find_equal_predictions', 'find_predictions')
+__all__ = (
+    'FIELDS',
+    'PREDICTION',
+    'Criteria',
+    'FoundPrediction',
+    'competing_predictions',
+    'find_equal_predictions',
+    'find_predictions',
+)
 
 #: Process type of a prediction.
 PREDICTION = 'aiida.workflows:alphacrystal.predict'
@@ -118,6 +126,21 @@ def find_predictions(criteria: Criteria | None = None, limit: int | None = None)
         for one, height in zip(found, heights, strict=True)
         if height <= wanted.max_energy_above_hull
     ][:limit]
+
+
+def competing_predictions(chemical_system: str, potential_sha256: str, excluded: int) -> list[tuple[str, float]]:
+    """Return formula and formation energy (eV/atom) of the best structure of other predictions of a chemical system.
+
+    :param chemical_system: elements with hyphens between them; compounds of fewer of them count as well.
+    :param potential_sha256: hash of the potential that all were relaxed with.
+    :param excluded: primary key of a prediction that is left out.
+    """
+    rows = _predictions(Criteria(), (*_COMPETING, _POTENTIAL), _sub_systems([chemical_system]))
+    return [
+        (formula, energy)
+        for pk, _, _, formula, energy, potential in rows
+        if pk != excluded and potential == potential_sha256
+    ]
 
 
 def _predictions(

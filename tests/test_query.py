@@ -7,7 +7,7 @@ from aiida.common import LinkType
 from aiida_alphacrystal import query
 from aiida_alphacrystal.calcfunctions.convert import compound_facts
 from aiida_alphacrystal.engine.composition import parse_formula
-from aiida_alphacrystal.query import PREDICTION, Criteria, find_predictions
+from aiida_alphacrystal.query import PREDICTION, Criteria, competing_predictions, find_predictions
 
 
 def predict(formula, energy, sha256):
@@ -49,6 +49,15 @@ def test_energy_above_hull_by_potential(group, monkeypatch, many):
     assert len(find_predictions(Criteria(formula='SrTiO3', group=group, max_energy_above_hull=9))) == 4
     assert len(find_predictions(Criteria(formula='SrTiO3', group=group, max_energy_above_hull=9), limit=2)) == 2
     assert find_predictions(Criteria(formula='NaBr', group=group, max_energy_above_hull=9)) == []
+
+
+def test_predictions_that_compete(group):
+    nodes = {node.pk for node in orm.load_group(group).nodes}
+    excluded = min(nodes)  # the first of SrTiO3, -3.0 eV/atom
+    found = competing_predictions('O-Sr-Ti', 'one', excluded)
+    assert sorted(found) == [('Sr2TiO4', -1.0), ('SrO', -3.0), ('SrTiO3', -2.9), ('TiO2', -3.5)]
+    assert competing_predictions('O-Sr', 'one', excluded) == [('SrO', -3.0)]
+    assert competing_predictions('O-Sr', 'other', excluded) == []
 
 
 @pytest.mark.parametrize('at_once', [2, 5000])

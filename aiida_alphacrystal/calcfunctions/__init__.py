@@ -10,6 +10,7 @@ from aiida_alphacrystal.calcfunctions.rank import rank
 from aiida_alphacrystal.calcfunctions.rank_refined import rank_refined
 from aiida_alphacrystal.calcfunctions.reconstruct import reconstruct
 from aiida_alphacrystal.calcfunctions.relax import relax
+from aiida_alphacrystal.calcfunctions.relax_competing import relax_competing
 from aiida_alphacrystal.calcfunctions.tabulate import join_tables, tabulate
 from aiida_alphacrystal.calcfunctions.to_primitive import to_primitive
 
@@ -23,6 +24,7 @@ __all__ = (
     'rank_refined',
     'reconstruct',
     'relax',
+    'relax_competing',
     'tabulate',
     'to_primitive',
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.rank_model import CandidateFacts
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+    from aiida_alphacrystal.engine.reconstruct.known_compounds import KnownCompound
     from aiida_alphacrystal.engine.relax import Relaxation
 
 __all__ = (
@@ -32,6 +33,8 @@ __all__ = (
     'candidates_to_nodes',
     'cells_from_node',
     'cells_to_node',
+    'competing_from_node',
+    'competing_to_node',
     'compound_facts',
     'distances_from_nodes',
     'distances_to_node',
@@ -245,6 +248,53 @@ def relaxations_to_node(
         'stresses': np.stack([relaxation.stress for relaxation in relaxations.values()]),
     }
     return _array_node(arrays, attributes)
+
+
+def competing_to_node(
+    compounds: Sequence[KnownCompound],
+    relaxations: Sequence[Relaxation],
+    references: Mapping[str, float],
+    potential: Mapping[str, str],
+) -> orm.ArrayData:
+    """Return the relaxed known compounds of a chemical system, as :func:`relaxations_to_node` returns candidates.
+
+    The attribute ``compounds`` holds formula, space group and formation energy (eV/atom, None if the relaxation
+    failed) of each.
+
+    :param compounds: before their relaxation.
+    :param relaxations: outcome for each.
+    :param references: energy of each element in eV/atom.
+    :param potential: the facts about what gave the energies.
+    """
+    from aiida_alphacrystal.engine.relax import relaxed_formation_energy
+    from aiida_alphacrystal.engine.symmetry import spacegroup_of
+
+    if not compounds:
+        return _array_node({}, {'rows': [], 'compounds': [], 'potential': dict(potential)})
+    names = labels('k', len(compounds), width=3)
+    node = relaxations_to_node(dict(zip(names, relaxations, strict=True)), references, potential)
+    corrections = [row['correction_per_atom'] for row in node.base.attributes.get('rows')]
+    rows = []
+    for label, compound, relaxation, correction in zip(names, compounds, relaxations, corrections, strict=True):
+        row: dict[str, Any] = {'label': label, 'formula': compound.formula, 'reason': relaxation.reason}
+        if relaxation.failed:
+            number, symbol = compound.spacegroup, None
+        else:
+            number, symbol = spacegroup_of(relaxation.structure)
+            row['formation_energy_per_atom'] = relaxed_formation_energy(relaxation, correction, references)
+        rows.append({'formation_energy_per_atom': None, **row, 'spacegroup': number, 'spacegroup_symbol': symbol})
+    node.base.attributes.set('compounds', _plain(rows))
+    return node
+
+
+def competing_from_node(node: orm.ArrayData) -> list[tuple[str, float]]:
+    """Return formula and formation energy (eV/atom) of the known compounds whose relaxation did not fail.
+
+    :param node: as :func:`competing_to_node` makes it.
+    """
+    rows = node.base.attributes.get('compounds')
+    energies = [(row['formula'], row['formation_energy_per_atom']) for row in rows]
+    return [(formula, energy) for formula, energy in energies if energy is not None]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'rank_refined': 1,
         'to_primitive': 1,
         'compare': 1,
+        'relax_competing': 1,
         'tabulate': 2,
         'join_tables': 1,
     }
@@ -46,6 +47,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'rank_refined': (),
         'to_primitive': (),
         'compare': (),
+        'relax_competing': ('relax',),
         'tabulate': (),
         'join_tables': (),
     }

@@ -17,6 +17,7 @@ from aiida_alphacrystal.cli.cells import cmd_cells
 from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.evaluate import cmd_evaluate
+from aiida_alphacrystal.cli.hull import cmd_hull
 from aiida_alphacrystal.cli.list import cmd_list
 from aiida_alphacrystal.cli.models import cmd_models
 from aiida_alphacrystal.cli.params import HelpfulGroup
@@ -65,6 +66,7 @@ for _command in (
     cmd_show,
     cmd_report,
     cmd_provenance,
+    cmd_hull,
     cmd_plot,
     cmd_refine,
     cmd_cells,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -11,10 +12,41 @@ if TYPE_CHECKING:
 
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-__all__ = ('energies_above_hull',)
+__all__ = ('HullPoint', 'energies_above_hull', 'hull_point')
 
 #: A formula, and the formation energy in eV/atom.
 Compound = tuple[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class HullPoint:
+    """The convex hull at one composition.
+
+    :param energy: formation energy on the hull, eV/atom.
+    :param phases: reduced formula of what is stable there, with its share of the atoms; the most comes first.
+    """
+
+    energy: float
+    phases: tuple[tuple[str, float], ...]
+
+
+def hull_point(formula: str, competing: Iterable[Compound]) -> HullPoint:
+    """Return the hull at the composition of a compound, and what the compound would fall apart into.
+
+    :param formula: the compound.
+    :param competing: what the hull is made of, besides the elements; may hold the compound itself.
+    """
+    from pymatgen.core import Composition
+
+    lowest = _lowest(competing)
+    diagram = _diagram(_elements(formula), _by_system(lowest), lowest)
+    composition = Composition(formula)
+    shares = diagram.get_decomposition(composition)
+    phases = sorted(
+        ((entry.composition.reduced_formula, float(share)) for entry, share in shares.items()),
+        key=lambda phase: (-phase[1], phase[0]),
+    )
+    return HullPoint(float(diagram.get_hull_energy_per_atom(composition)), tuple(phases))
 
 
 def energies_above_hull(compounds: Sequence[Compound], competing: Iterable[Compound] = ()) -> list[float]:
@@ -28,18 +60,30 @@ def energies_above_hull(compounds: Sequence[Compound], competing: Iterable[Compo
     """
     from pymatgen.core import Composition
 
-    lowest: dict[str, float] = {}
     reduced = [Composition(formula).reduced_formula for formula, _ in compounds]
-    known = [(formula, energy) for formula, (_, energy) in zip(reduced, compounds, strict=True)]
-    known += [(Composition(formula).reduced_formula, energy) for formula, energy in competing]
-    for formula, energy in known:
-        lowest[formula] = min(energy, lowest.get(formula, energy))
-    systems: dict[frozenset[str], list[str]] = defaultdict(list)
-    for formula in lowest:
-        systems[_elements(formula)].append(formula)
+    lowest = _lowest(itertools.chain(compounds, competing))
+    systems = _by_system(lowest)
     diagrams = {system: _diagram(system, systems, lowest) for system in {_elements(formula) for formula in reduced}}
     hull = {formula: _hull_energy(diagrams[_elements(formula)], formula) for formula in set(reduced)}
     return [max(0.0, energy - hull[formula]) for formula, (_, energy) in zip(reduced, compounds, strict=True)]
+
+
+def _lowest(compounds: Iterable[Compound]) -> dict[str, float]:
+    """Return the lowest energy of each reduced formula."""
+    from pymatgen.core import Composition
+
+    lowest: dict[str, float] = {}
+    for formula, energy in compounds:
+        reduced = Composition(formula).reduced_formula
+        lowest[reduced] = min(energy, lowest.get(reduced, energy))
+    return lowest
+
+
+def _by_system(formulas: Iterable[str]) -> dict[frozenset[str], list[str]]:
+    systems: dict[frozenset[str], list[str]] = defaultdict(list)
+    for formula in formulas:
+        systems[_elements(formula)].append(formula)
+    return systems
 
 
 def _elements(formula: str) -> frozenset[str]:

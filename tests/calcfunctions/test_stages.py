@@ -178,3 +178,43 @@ def test_damaged_potential_is_refused(reconstruction):
         potential=potential, parameters=parameters_of('relax'), structures=reconstruction['structures']
     )
     check_refusal(node, 206, 'broken')
+
+
+def relax_competing(potential, system):
+    return calcfunctions.relax_competing.run_get_node(
+        templates=ModelData.shipped('templates'),
+        potential=potential,
+        chemical_system=orm.Str(system),
+        parameters=parameters_of('relax_competing'),
+    )
+
+
+def test_known_compounds_that_compete(potential):
+    outputs, node = relax_competing(potential, 'Cl-Na')
+    assert node.is_finished_ok
+    competing = outputs['competing']
+    rows = competing.base.attributes.get('compounds')
+    assert [row['formula'] for row in rows] == ['NaCl', 'NaCl3', 'NaCl7']
+    assert convert.competing_from_node(competing) == [
+        (row['formula'], row['formation_energy_per_atom']) for row in rows if row['reason'] is None
+    ]
+    references = competing.base.attributes.get('elemental_references')
+    outcome = competing.base.attributes.get('rows')[0]
+    expected = outcome['energy_per_atom'] - (references['Na'] + references['Cl']) / 2
+    assert rows[0]['formation_energy_per_atom'] == pytest.approx(expected)
+    assert (rows[0]['spacegroup'], rows[0]['spacegroup_symbol']) == (225, 'Fm-3m')
+    (rock_salt, *_) = convert.relaxed_structures(competing).values()
+    assert sorted(site.specie.symbol for site in rock_salt) == ['Cl', 'Na']
+
+
+def test_elements_without_a_known_compound(potential):
+    outputs, node = relax_competing(potential, 'He-Ne')
+    assert node.is_finished_ok
+    assert outputs['competing'].base.attributes.get('compounds') == []
+    assert convert.competing_from_node(outputs['competing']) == []
+
+
+@pytest.mark.parametrize(('system', 'status', 'sentence'), [('Xx-O', 201, 'Xx'), ('O-Po', 203, 'Po')])
+def test_competing_compounds_of_elements_that_cannot_be(potential, system, status, sentence):
+    _, node = relax_competing(potential, system)
+    check_refusal(node, status, sentence)

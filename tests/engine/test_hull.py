@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_alphacrystal.engine.hull import energies_above_hull
+from aiida_alphacrystal.engine.hull import energies_above_hull, hull_point
 
 ENERGIES = st.floats(-3, 3, allow_nan=False)
 
@@ -40,3 +40,21 @@ def test_more_that_competes_never_brings_a_compound_down(energies):
     for one, (_, energy), all_of_them in zip(alone, compounds, together, strict=True):
         assert one == pytest.approx(max(0.0, energy), abs=1e-9)
         assert all_of_them >= one - 1e-9
+
+
+def test_the_hull_at_a_composition():
+    # SrTiO3 is two fifths of SrO and three fifths of TiO2, by atoms
+    competing = [('SrO', -3.0), ('O4Ti2', -3.5), ('TiO2', -3.4), ('NaCl', -9.0)]
+    point = hull_point('Sr2Ti2O6', competing)
+    assert point.energy == pytest.approx(-0.4 * 3.0 - 0.6 * 3.5)
+    assert [formula for formula, _ in point.phases] == ['TiO2', 'SrO']
+    assert [share for _, share in point.phases] == pytest.approx([0.6, 0.4])
+    point = hull_point('SrTiO3', [*competing, ('SrTiO3', -3.6)])
+    assert (point.energy, point.phases) == (pytest.approx(-3.6), (('SrTiO3', pytest.approx(1.0)),))
+
+
+def test_the_hull_of_the_elements_alone():
+    point = hull_point('NaCl', [])
+    assert point.energy == 0.0
+    assert dict(point.phases) == {'Na': pytest.approx(0.5), 'Cl2': pytest.approx(0.5)}
+    assert hull_point('Si2', []).phases == (('Si', pytest.approx(1.0)),)

@@ -6,7 +6,7 @@ is started for it, both with the ZeroMQ broker of AiiDA:
 - ``overhead``: seconds of a PredictWorkChain beyond those of ``engine.pipeline.predict``, formula by formula.
 - ``screen``: a ScreenWorkChain over many formulas, templates alone and nothing relaxed, by the daemon with two workers.
 - ``queries``: every kind of question over 10,000 predictions, which are copies of a real one under other formulas.
-- ``kills``: the daemon is killed in every stage, where ``benchmarks/aiida_kills.py`` is there to do so.
+- ``kills``: the worker is killed at three moments of every stage (``benchmarks/aiida_kills.py``).
 
     OMP_NUM_THREADS=1 python benchmarks/aiida.py --json
     OMP_NUM_THREADS=1 python benchmarks/aiida.py --parts queries --storages sqlite
@@ -67,7 +67,6 @@ def main() -> None:
     parser.add_argument('--formulas', type=int, default=200, help='that are screened, at most 272')
     parser.add_argument('--predictions', type=int, default=10_000, help='that are asked about')
     parser.add_argument('--workers', type=int, default=2, help='of the daemon')
-    parser.add_argument('--kills', type=int, default=3, help='in each stage')
     parser.add_argument('--output', type=Path, help='write the results into this file as well')
     parser.add_argument('--json', action='store_true')
     parser.add_argument('--profile-directory', type=Path, help=argparse.SUPPRESS)
@@ -92,7 +91,6 @@ def in_new_profile(arguments: argparse.Namespace, storage: str, part: str) -> di
             '--formulas': arguments.formulas,
             '--predictions': arguments.predictions,
             '--workers': arguments.workers,
-            '--kills': arguments.kills,
             '--profile-directory': directory,
             '--storage-configuration': json.dumps(configuration),
         }
@@ -159,7 +157,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     elif arguments.parts == 'queries':
         result = measure_queries(arguments.predictions)
     elif arguments.parts == 'kills':
-        result = measure_kills(arguments)
+        result = measure_kills()
     else:
         raise SystemExit(f'There is no part {arguments.parts!r}: give some of {", ".join(PARTS)}.')
     return {**result, 'cores': os.cpu_count(), 'wall_seconds': round(time.perf_counter() - begin, 1)}
@@ -522,16 +520,14 @@ def compounds_for_copies(number: int) -> Iterator[tuple[tuple[str, ...], tuple[i
         yield elements, counts, groups[place % len(groups)], -4.0 + place % 500 / 100
 
 
-def measure_kills(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run the benchmark of the kills that stands beside this script, where it does."""
-    path = HERE / 'aiida_kills.py'
-    if not path.exists():
-        return {'skipped': f'{path.name} is not there'}
-    spec = importlib.util.spec_from_file_location('aiida_kills', path)
+def measure_kills() -> dict[str, Any]:
+    """Do what the script beside this one does, in the profile that is loaded."""
+    spec = importlib.util.spec_from_file_location('aiida_kills', Path(__file__).with_name('aiida_kills.py'))
     kills = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kills)
-    result: dict[str, Any] = kills.measure(kills=arguments.kills)
-    return result
+    with tempfile.TemporaryDirectory() as directory:
+        result: dict[str, Any] = kills.kill_workers_of_profile(Path(directory))
+        return result
 
 
 if __name__ == '__main__':

@@ -2,9 +2,9 @@
 
 ``python benchmarks/aiida_kills.py [--json] [--formula NaCl]``. Each stage is hit at three moments: when its function
 begins, when it has computed but nothing is stored yet, and when it is stored but the work chain does not know yet. The
-profile is a new one (SQLite and ZeroMQ, as ``verdi presto`` makes it) in a temporary directory. A stage that had been
-stored must not be computed again, no process may be left looking as if it ran, and the ranking must be that of an
-undisturbed run.
+profile is a new one (SQLite and ZeroMQ, as ``verdi presto`` makes it) in a temporary directory; ``aiida.py --parts
+kills`` does the same with PostgreSQL too. A stage that had been stored must not be computed again, no process may be
+left looking as if it ran, and the ranking must be that of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -70,38 +70,36 @@ def kill_in_every_stage(
     :param moments: when to kill.
     """
     with tempfile.TemporaryDirectory(prefix='alphacrystal-kills-') as directory:
-        (Path(directory) / 'sitecustomize.py').write_text(_HOOK)
         environment = {
             **os.environ,
             'AIIDA_PATH': directory,
-            'PYTHONPATH': os.pathsep.join([directory, os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep),
             'PATH': os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')]),
-            'ALPHACRYSTAL_KILL': str(Path(directory) / 'order.json'),
         }
         # without the directory of this file, where another script is called aiida
         arguments = [sys.executable, '-P', __file__, '--inside', formula, ','.join(stages), ','.join(moments)]
         finished = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
         raise RuntimeError(finished.stderr)
-    trials = json.loads(finished.stdout.splitlines()[-1])
-    return {
-        'trials': trials,
-        'killed': len(trials),
-        'passed': sum(trial['passed'] for trial in trials),
-        'seconds_to_recover': max((trial['seconds'] for trial in trials), default=0.0),
-    }
+    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return result
 
 
-def _inside(formula: str, stages: list[str], moments: list[str]) -> list[dict[str, Any]]:
-    """Do the work, in a process whose AIIDA_PATH is an empty directory."""
-    from aiida.cmdline.commands.cmd_presto import verdi  # type: ignore[attr-defined]
+def kill_workers_of_profile(
+    directory: Path, formula: str = 'NaCl', stages: tuple[str, ...] = STAGES, moments: tuple[str, ...] = MOMENTS
+) -> dict[str, Any]:
+    """Kill the worker of the loaded profile in every stage at every moment, and return what became of each prediction.
+
+    :param directory: an empty one, for what makes a worker kill itself.
+    :param formula: the compound.
+    :param stages: where to kill.
+    :param moments: when to kill.
+    """
     from aiida.engine.daemon.client import get_daemon_client
-    from aiida.manage.configuration import load_profile
 
-    with contextlib.redirect_stdout(sys.stderr):
-        verdi.main(['presto', '--use-zeromq', '--non-interactive'], prog_name='verdi', standalone_mode=False)
-    load_profile()
-    order = Path(os.environ['ALPHACRYSTAL_KILL'])
+    order = directory / 'order.json'
+    (directory / 'sitecustomize.py').write_text(_HOOK)
+    sys.path.insert(0, str(directory))  # the daemon hands it on to its workers
+    os.environ['ALPHACRYSTAL_KILL'] = str(order)
     client = get_daemon_client()
     trials = []
     try:
@@ -118,7 +116,24 @@ def _inside(formula: str, stages: list[str], moments: list[str]) -> list[dict[st
                 order.unlink(missing_ok=True)
     finally:
         client.stop_daemon(wait=True, timeout=60)
-    return trials
+    return {
+        'trials': trials,
+        'killed': len(trials),
+        'passed': sum(trial['passed'] for trial in trials),
+        'seconds_to_recover': max((trial['seconds'] for trial in trials), default=0.0),
+    }
+
+
+def _inside(formula: str, stages: tuple[str, ...], moments: tuple[str, ...]) -> dict[str, Any]:
+    """Do the work, in a process whose AIIDA_PATH is an empty directory."""
+    from aiida.cmdline.commands.cmd_presto import verdi  # type: ignore[attr-defined]
+    from aiida.manage.configuration import load_profile
+
+    with contextlib.redirect_stdout(sys.stderr):
+        verdi.main(['presto', '--use-zeromq', '--non-interactive'], prog_name='verdi', standalone_mode=False)
+    load_profile()
+    with tempfile.TemporaryDirectory() as directory:
+        return kill_workers_of_profile(Path(directory), formula, stages, moments)
 
 
 def _predict(formula: str) -> Any:
@@ -163,7 +178,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.inside:
         formula, stages, moments = options.inside
-        print(json.dumps(_inside(formula, stages.split(','), moments.split(','))))
+        print(json.dumps(_inside(formula, tuple(stages.split(',')), tuple(moments.split(',')))))
         return
     result = kill_in_every_stage(options.formula)
     if options.json:

@@ -45,8 +45,9 @@ def refine(code, structures, **inputs):
 
 @pytest.mark.slow
 def test_from_a_formula_to_dft_energies(program, family, aiida_localhost, tiny_settings):
-    """Of a cell of SiC with two atoms, the best two: zinc blende, and rock salt far above it."""
+    """Of the cubic cells of SiC with two atoms, the best two: zinc blende, and rock salt far above it."""
     settings = tiny_settings | {'templates': {'max_candidates': 6}, 'search': {'max_candidates': 0}}
+    settings['cells'] = {'crystal_system': 'cubic'}
     builder = PredictWorkChain.get_builder_from_protocol(
         {'Si': 1, 'C': 1},
         'fast',
@@ -57,7 +58,7 @@ def test_from_a_formula_to_dft_energies(program, family, aiida_localhost, tiny_s
     assert node.is_finished_ok, node.exit_message
     rows = outputs['refine']['ranking']['rows']
     assert [row['rank'] for row in rows] == [1, 2]
-    assert rows[0]['spacegroup'] == 216
+    assert [row['spacegroup'] for row in rows] == [216, 225]
     assert rows[0]['volume_per_atom'] == pytest.approx(10.4, abs=0.2)  # PBE: a = 4.38 A
     assert rows[1]['relative_energy'] > 0.005
     assert all(row['exit_status'] == 0 and row['max_force'] < 0.05 for row in rows)
@@ -70,7 +71,8 @@ def test_from_a_formula_to_dft_energies(program, family, aiida_localhost, tiny_s
     jobs = [job for job in node.called_descendants if isinstance(job, orm.CalcJobNode)]
     energies = [job.outputs.output_parameters['energy'] for job in jobs]
     atoms = len(outputs['refine']['structures']['rank_01'].sites)
-    assert any(energy / atoms == pytest.approx(rows[0]['energy_per_atom'], abs=1e-12) for energy in energies)
+    best = rows[0]['energy_per_atom']  # of which a node keeps fourteen digits
+    assert any(energy / atoms == pytest.approx(best, abs=1e-10) for energy in energies)
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 Each part runs on a profile of its own in a temporary directory, once with SQLite and once with a PostgreSQL server that
 is started for it, both with the ZeroMQ broker of AiiDA:
 
-- ``overhead``: seconds of a PredictWorkChain beyond those of ``engine.pipeline.predict``, formula by formula.
+- ``overhead``: seconds of a PredictWorkChain that are not spent in the engine, formula by formula, and its seconds
+  beyond those of ``engine.pipeline.predict`` in a run beside it.
 - ``screen``: a ScreenWorkChain over many formulas, templates alone and nothing relaxed, by the daemon with two workers.
 - ``queries``: every kind of question over 10,000 predictions, which are copies of a real one under other formulas.
 - ``kills``: the worker is killed at three moments of every stage (``benchmarks/aiida_kills.py``).
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import itertools
 import json
@@ -27,7 +29,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +166,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_overhead() -> dict[str, Any]:
-    """Compare the work chain with the engine, formula by formula; of two runs of each in turn the faster one counts."""
+    """Compare the work chain with the engine, formula by formula; of two runs of each in turn the faster one counts.
+
+    The difference of two runs holds the chance in both, which is as large as what is looked for. So the time that a
+    work chain spends in the functions of the engine is taken as well: what is left of the same run is what AiiDA adds,
+    with the loading of weights, the reading of inputs and the writing of results.
+    """
     from aiida.engine import run_get_node
 
     from aiida_alphacrystal.data import PotentialData
@@ -178,20 +185,24 @@ def measure_overhead() -> dict[str, Any]:
     files = resolve_potential('chgnet').files
     potential = load_potential(files)
     node = PotentialData.get_or_create(files).store()
+    inside = watch_engine()
     rows = []
     for protocol in ('fast', 'balanced'):
         settings = PredictionSettings.from_dict(PredictWorkChain.get_protocol_parameters(protocol))
         for number, formula in enumerate(('MgO', *TEXTBOOK)):
-            seconds: dict[str, list[float]] = {'engine': [], 'aiida': []}
+            seconds: dict[str, list[float]] = {'engine': [], 'aiida': [], 'outside': []}
             for _ in range(REPETITIONS if number else 1):
                 begin = time.perf_counter()
                 bare = pipeline.predict(parse_formula(formula), models, potential, settings)
                 middle = time.perf_counter()
+                inside.clear()
                 builder = PredictWorkChain.get_builder_from_protocol(formula, protocol, potential=node)
                 process = run_get_node(builder)[1]
+                end = time.perf_counter()
                 seconds['engine'].append(middle - begin)
-                seconds['aiida'].append(time.perf_counter() - middle)
-            engine, aiida = (min(values) for values in seconds.values())
+                seconds['aiida'].append(end - middle)
+                seconds['outside'].append(end - middle - sum(inside))
+            engine, aiida, outside = (min(values) for values in seconds.values())
             ranking = process.outputs.ranking['rows']
             if [row['spacegroup'] for row in ranking] != [place.spacegroup for place in bare.ranking]:
                 raise SystemExit(f'The ranking of {formula} is not that of the engine.')
@@ -202,7 +213,8 @@ def measure_overhead() -> dict[str, Any]:
                         'protocol': protocol,
                         'engine_seconds': round(engine, 2),
                         'aiida_seconds': round(aiida, 2),
-                        'overhead_seconds': round(aiida - engine, 2),
+                        'overhead_seconds': round(outside, 2),
+                        'difference_seconds': round(aiida - engine, 2),
                         'allowed_seconds': round(max(2.0, 0.1 * engine), 2),
                     }
                 )
@@ -211,7 +223,40 @@ def measure_overhead() -> dict[str, Any]:
         'largest_overhead_seconds': max(row['overhead_seconds'] for row in rows),
         'median_overhead_seconds': round(statistics.median(row['overhead_seconds'] for row in rows), 2),
         'within_bar': all(row['overhead_seconds'] <= row['allowed_seconds'] for row in rows),
+        'largest_difference_seconds': max(row['difference_seconds'] for row in rows),
+        'differences_within_bar': sum(row['difference_seconds'] <= row['allowed_seconds'] for row in rows),
     }
+
+
+def watch_engine() -> list[float]:
+    """Take the time of the functions of the engine that the stages call, and return the list that the seconds go to.
+
+    The stages look these functions up when they run, in the modules that are changed here; the pipeline has its own.
+    """
+    from aiida_alphacrystal.engine import cells, network, rank, reconstruct, relax
+
+    seconds: list[float] = []
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                seconds.append(time.perf_counter() - begin)
+
+        return run
+
+    for module, name in (
+        (cells, 'predict_cells'),
+        (network, 'predict_distances'),
+        (reconstruct, 'reconstruct'),
+        (relax, 'relax_structures'),
+        (rank, 'rank_candidates'),
+    ):
+        setattr(module, name, watched(getattr(module, name)))
+    return seconds
 
 
 def screened_formulas(number: int) -> list[str]:

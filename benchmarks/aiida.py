@@ -43,9 +43,6 @@ STORAGES = ('sqlite', 'postgresql')
 #: Formulas of the overhead, from two to twenty atoms in the cell.
 TEXTBOOK = ('NaCl', 'GaAs', 'TiO2', 'SrTiO3', 'Al2O3', 'LiFeAs', 'MgAl2O4', 'CaCO3')
 
-#: Runs of each kind of which the fastest counts.
-REPETITIONS = 2
-
 #: What the screening changes of the protocol ``fast``.
 UNRELAXED = {'search': {'max_candidates': 0}, 'relax': {'max_steps': 0}}
 
@@ -67,6 +64,7 @@ def main() -> None:
     parser.add_argument('--parts', default=','.join(PARTS), help='with commas between them')
     parser.add_argument('--storages', default=','.join(STORAGES), help='with commas between them')
     parser.add_argument('--formulas', type=int, default=200, help='that are screened, at most 272')
+    parser.add_argument('--repetitions', type=int, default=2, help='runs of the overhead of which the fastest counts')
     parser.add_argument('--predictions', type=int, default=10_000, help='that are asked about')
     parser.add_argument('--workers', type=int, default=2, help='of the daemon')
     parser.add_argument('--output', type=Path, help='write the results into this file as well')
@@ -92,6 +90,7 @@ def in_new_profile(arguments: argparse.Namespace, storage: str, part: str) -> di
             '--parts': part,
             '--formulas': arguments.formulas,
             '--predictions': arguments.predictions,
+            '--repetitions': arguments.repetitions,
             '--workers': arguments.workers,
             '--profile-directory': directory,
             '--storage-configuration': json.dumps(configuration),
@@ -153,7 +152,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     load_profile('benchmark')
     begin = time.perf_counter()
     if arguments.parts == 'overhead':
-        result = measure_overhead()
+        result = measure_overhead(arguments.repetitions)
     elif arguments.parts == 'screen':
         result = measure_screening(arguments.formulas, arguments.workers)
     elif arguments.parts == 'queries':
@@ -165,12 +164,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {**result, 'cores': os.cpu_count(), 'wall_seconds': round(time.perf_counter() - begin, 1)}
 
 
-def measure_overhead() -> dict[str, Any]:
-    """Compare the work chain with the engine, formula by formula; of two runs of each in turn the faster one counts.
+def measure_overhead(repetitions: int) -> dict[str, Any]:
+    """Compare the work chain with the engine, formula by formula; of the runs of each in turn the fastest counts.
 
     The difference of two runs holds the chance in both, which is as large as what is looked for. So the time that a
     work chain spends in the functions of the engine is taken as well: what is left of the same run is what AiiDA adds,
     with the loading of weights, the reading of inputs and the writing of results.
+
+    :param repetitions: runs of each.
     """
     from aiida.engine import run_get_node
 
@@ -191,7 +192,7 @@ def measure_overhead() -> dict[str, Any]:
         settings = PredictionSettings.from_dict(PredictWorkChain.get_protocol_parameters(protocol))
         for number, formula in enumerate(('MgO', *TEXTBOOK)):
             seconds: dict[str, list[float]] = {'engine': [], 'aiida': [], 'outside': []}
-            for _ in range(REPETITIONS if number else 1):
+            for _ in range(repetitions if number else 1):
                 begin = time.perf_counter()
                 bare = pipeline.predict(parse_formula(formula), models, potential, settings)
                 middle = time.perf_counter()

@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, calcfunction
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.calcfunctions.weights import read_cell_model, read_voters
 from aiida_alphacrystal.data.model import ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
@@ -27,13 +28,12 @@ def predict_cells(
     :return: ``cells``, one row per hypothesis, the most probable first.
     """
     from aiida_alphacrystal.engine import cells as engine
-    from aiida_alphacrystal.engine.reconstruct import load_library
 
     try:
         settings = read_settings(parameters)
         formula = convert.formula_of(features)
-        cell_model = engine.load_cell_model(model.get_content(mode='rb'))
-        voters = engine.TemplateVotes(load_library(templates.get_content(mode='rb')))
+        cell_model = read_cell_model(model.get_content(mode='rb'))
+        voters = read_voters(templates.get_content(mode='rb'))
         cells = engine.predict_cells(cell_model, formula, settings.cells, settings.max_atoms, voters)
         return {'cells': convert.cells_to_node(formula, cells)}
     except AlphaCrystalError as error:

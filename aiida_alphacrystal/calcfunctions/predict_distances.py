@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, calcfunction
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.calcfunctions.weights import read_network
 from aiida_alphacrystal.data import DistancesData, ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
@@ -34,7 +35,7 @@ def predict_distances(
         max_atoms = read_settings(parameters).max_atoms
         formula = convert.formula_of(features)
         rows = features.get_array('element_features')
-        network = engine.load_network(model.get_content(mode='rb'))
+        network = read_network(model.get_content(mode='rb'))
         nodes = {}
         for units in sorted({cell.formula_units for cell in convert.cells_from_node(cells)}):
             sites = site_features(rows, formula, units, max_atoms)

@@ -10,6 +10,7 @@ from aiida.engine import ExitCode, calcfunction
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.calcfunctions.weights import read_library
 from aiida_alphacrystal.data.model import ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
@@ -41,7 +42,7 @@ def reconstruct(
             formula,
             convert.cells_from_node(cells),
             convert.distances_from_nodes(namespaces['distances']),
-            engine.load_library(model.get_content(mode='rb')),
+            read_library(model.get_content(mode='rb')),
             settings,
             check_seed(seed.value),
         )

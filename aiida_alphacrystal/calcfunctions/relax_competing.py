@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, calcfunction
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
+from aiida_alphacrystal.calcfunctions.weights import read_library
 from aiida_alphacrystal.data.model import ModelData
 from aiida_alphacrystal.data.potential import PotentialData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
@@ -30,13 +31,12 @@ def relax_competing(
     """
     from aiida_alphacrystal.engine.composition import formula_from_counts
     from aiida_alphacrystal.engine.reconstruct.known_compounds import known_compounds
-    from aiida_alphacrystal.engine.reconstruct.library import load_library
     from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 
     try:
         settings = read_settings(parameters).relax
         elements = formula_from_counts(dict.fromkeys(chemical_system.value.split('-'), 1)).elements
-        compounds = known_compounds(load_library(templates.get_content(mode='rb')), elements)
+        compounds = known_compounds(read_library(templates.get_content(mode='rb')), elements)
         loaded = load_potential(potential.to_files())
         relaxations = relax_structures([compound.structure for compound in compounds], loaded, settings)
         references = elemental_references(elements, loaded)

@@ -279,19 +279,21 @@ class ScreenWorkChain(WorkChain):
         """Put what has been predicted for each formula into one table."""
         formulas = self._formulas
         found = self._find_all()
-        rankings, failed = read_outcomes(found)
         names = [self._label(position) for position in range(len(formulas))]
         lost = {'exit_status': None, 'reason': 'its prediction is no longer in the database'}
         jobs = called_jobs(self.node)
-        failed |= {label: jobs[label].fate if label in jobs else lost for label in names if label not in found}
+        missing = {label: jobs[label].fate if label in jobs else lost for label in names if label not in found}
         tables: dict[str, orm.Dict] = {}
         for begin in range(0, len(names), _TABULATED):
             part = names[begin : begin + _TABULATED]
+            # no more rankings at once: those of 200 formulas take a worker a hundred MiB
+            rankings, failed = read_outcomes({name: found[name] for name in part if name in found})
+            failed |= {name: missing[name] for name in part if name in missing}
             content = {
                 'formulas': [[name, formulas[begin + place]] for place, name in enumerate(part)],
-                'failed': {name: failed[name] for name in part if name in failed},
+                'failed': failed,
             }
-            namespaces = {'rankings': {name: rankings[name] for name in part if name in rankings}}
+            namespaces = {'rankings': rankings}
             outcome = self._run_function('tabulate', f'table_{begin + 1:05d}', content, namespaces)
             if isinstance(outcome, ExitCode):
                 return outcome

@@ -276,13 +276,22 @@ def competing_to_node(
     corrections = [row['correction_per_atom'] for row in node.base.attributes.get('rows')]
     rows = []
     for label, compound, relaxation, correction in zip(names, compounds, relaxations, corrections, strict=True):
-        row: dict[str, Any] = {'label': label, 'formula': compound.formula, 'reason': relaxation.reason}
-        if relaxation.failed:
-            number, symbol = compound.spacegroup, None
-        else:
+        number: int = compound.spacegroup
+        symbol: str | None = None
+        energy: float | None = None
+        if not relaxation.failed:
             number, symbol = spacegroup_of(relaxation.structure)
-            row['formation_energy_per_atom'] = relaxed_formation_energy(relaxation, correction, references)
-        rows.append({'formation_energy_per_atom': None, **row, 'spacegroup': number, 'spacegroup_symbol': symbol})
+            energy = relaxed_formation_energy(relaxation, correction, references)
+        rows.append(
+            {
+                'label': label,
+                'formula': compound.formula,
+                'spacegroup': number,
+                'spacegroup_symbol': symbol,
+                'formation_energy_per_atom': energy,
+                'reason': relaxation.reason,
+            }
+        )
     node.base.attributes.set('compounds', _plain(rows))
     return node
 

@@ -38,7 +38,7 @@ def hull_point(formula: str, competing: Iterable[Compound]) -> HullPoint:
     """
     from pymatgen.core import Composition
 
-    lowest = _lowest(competing)
+    lowest = _lowest(_reduced(competing))
     diagram = _diagram(_elements(formula), _by_system(lowest), lowest)
     composition = Composition(formula)
     shares = diagram.get_decomposition(composition)
@@ -58,24 +58,27 @@ def energies_above_hull(compounds: Sequence[Compound], competing: Iterable[Compo
     :param compounds: formula and formation energy (eV/atom) of each; formation energies must come from one method.
     :param competing: other compounds that may be more stable, from the same method.
     """
-    from pymatgen.core import Composition
-
-    reduced = [Composition(formula).reduced_formula for formula, _ in compounds]
-    lowest = _lowest(itertools.chain(compounds, competing))
+    own = _reduced(compounds)
+    reduced = [formula for formula, _ in own]
+    lowest = _lowest([*own, *_reduced(competing)])
     systems = _by_system(lowest)
     diagrams = {system: _diagram(system, systems, lowest) for system in {_elements(formula) for formula in reduced}}
     hull = {formula: _hull_energy(diagrams[_elements(formula)], formula) for formula in set(reduced)}
     return [max(0.0, energy - hull[formula]) for formula, (_, energy) in zip(reduced, compounds, strict=True)]
 
 
-def _lowest(compounds: Iterable[Compound]) -> dict[str, float]:
-    """Return the lowest energy of each reduced formula."""
+def _reduced(compounds: Iterable[Compound]) -> list[Compound]:
+    """Return compounds under their reduced formulas."""
     from pymatgen.core import Composition
 
+    return [(Composition(formula).reduced_formula, energy) for formula, energy in compounds]
+
+
+def _lowest(compounds: Iterable[Compound]) -> dict[str, float]:
+    """Return the lowest energy of each formula."""
     lowest: dict[str, float] = {}
     for formula, energy in compounds:
-        reduced = Composition(formula).reduced_formula
-        lowest[reduced] = min(energy, lowest.get(reduced, energy))
+        lowest[formula] = min(energy, lowest.get(formula, energy))
     return lowest
 
 

@@ -143,12 +143,12 @@ def print_hull(report: HullReport) -> None:
         )
     console.print(table)
     phases = ' + '.join(f'{share:.0%} {formula}' for formula, share in report.phases)
-    used = [row for row in report.competing if row['formation_energy_per_atom'] is not None]
+    known = [row['formula'] for row in report.competing if row['formation_energy_per_atom'] is not None]
     print_facts(
         {
             'stable here': f'{phases}, {number_text(report.hull_energy_per_atom, 3)} eV/atom (shares of the atoms)',
-            'known': _listed([(row['formula'], row['formation_energy_per_atom']) for row in used]),
-            'predicted': _listed(report.predictions),
+            'known': _listed(known),
+            'predicted': _listed([formula for formula, _ in report.predictions]),
             'all from': f'{report.potential}, relaxed; node {report.competing_pk} holds the known compounds',
         }
     )
@@ -157,6 +157,6 @@ def print_hull(report: HullReport) -> None:
             console.print(f'{row["formula"]} was left out: {row["reason"]}', markup=False, soft_wrap=True)
 
 
-def _listed(compounds: Sequence[tuple[str, float]]) -> str:
+def _listed(formulas: Sequence[str]) -> str:
     """Return every formula once."""
-    return ', '.join(dict.fromkeys(formula for formula, _ in compounds)) or 'none'
+    return ', '.join(dict.fromkeys(formulas)) or 'none'

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Structure
 from pymatgen.core.periodic_table import Element
 
 if TYPE_CHECKING:
@@ -47,25 +47,23 @@ def known_compounds(library: PrototypeLibrary, elements: Iterable[str]) -> tuple
     :param elements: the symbols of a chemical system.
     :return: of each composition the two most stable crystals, none of which is more than 0.1 eV/atom above the hull.
     """
-    numbers = np.array(sorted(Element(symbol).Z for symbol in set(elements)))
+    numbers = [Element(symbol).Z for symbol in elements]
     rows = library.member_elements
-    inside = np.isin(rows, np.append(numbers, 0)).all(axis=1) & (rows > 0).sum(axis=1).astype(bool)
+    inside = np.isin(rows, [0, *numbers]).all(axis=1) & ((rows > 0).sum(axis=1) > 1)
     inside &= library.member_hulls <= _MAX_ABOVE_HULL
     found: dict[str, list[KnownCompound]] = collections.defaultdict(list)
     for member in sorted(np.flatnonzero(inside).tolist(), key=lambda member: (library.member_hulls[member], member)):
         compound = _build(library, member)
         polymorphs = found[compound.formula]
-        if len(compound.structure.composition) > 1 and len(polymorphs) < _MOST_POLYMORPHS:
+        if len(polymorphs) < _MOST_POLYMORPHS:
             polymorphs.append(compound)
     return tuple(compound for formula in sorted(found) for compound in found[formula])
 
 
 def _build(library: PrototypeLibrary, member: int) -> KnownCompound:
     """Build the crystal of a compound of the library."""
-    index = int(library.member_prototypes[member])
-    prototype = library.prototype(index)
+    prototype = library.prototype(int(library.member_prototypes[member]))
     symbols = [Element.from_Z(int(number)).symbol for number in library.member_elements[member] if number]
     lattice = prototype.lattice * float(library.member_volumes[member]) ** (1 / 3)
     structure = Structure(lattice, [symbols[slot] for slot in prototype.slots], prototype.frac_coords)
-    formula = Composition(structure.composition).reduced_formula
-    return KnownCompound(formula, structure, prototype.spacegroup)
+    return KnownCompound(structure.composition.reduced_formula, structure, prototype.spacegroup)

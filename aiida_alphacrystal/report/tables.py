@@ -325,7 +325,7 @@ def number_text(value: float | None, digits: int) -> str:
     :param value: the number.
     :param digits: after the point.
     """
-    return '-' if value is None else f'{value:.{digits}f}'
+    return '-' if value is None else f'{value:z.{digits}f}'
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aiida_alphacrystal.report.prediction import PredictedStructure, PredictionReport, write_cifs
-from aiida_alphacrystal.report.tables import print_facts, print_json, print_prediction
+from aiida_alphacrystal.report.tables import number_text, print_facts, print_json, print_prediction
 
 
 def predicted(rank, **changes):
@@ -87,6 +87,11 @@ def test_json_is_one_object_without_infinities(capsys):
 def test_facts_are_aligned(capsys):
     print_facts({'name': 'chgnet', 'sha256': 'abc'})
     assert capsys.readouterr().out == 'name    chgnet\nsha256  abc\n'
+
+
+@pytest.mark.parametrize(('number', 'text'), [(-6e-6, '0.000'), (-0.0006, '-0.001'), (2.0, '2.000'), (None, '-')])
+def test_numbers_have_so_many_digits_and_zero_no_sign(number, text):
+    assert number_text(number, 3) == text
 
 
 def test_one_cif_file_per_structure(tmp_path):

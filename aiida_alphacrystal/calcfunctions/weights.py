@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aiida_alphacrystal.engine.cells import CellModel, TemplateVotes
-    from aiida_alphacrystal.engine.network import DistanceNetwork
+    from aiida_alphacrystal.engine.network import DistanceModel
     from aiida_alphacrystal.engine.reconstruct import PrototypeLibrary
 
 __all__ = ('read_cell_model', 'read_library', 'read_network', 'read_voters')
@@ -20,7 +20,7 @@ _KEPT = 2
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def read_network(content: bytes) -> DistanceNetwork:
+def read_network(content: bytes) -> DistanceModel:
     """Return the distance network.
 
     :param content: of the file of its weights.

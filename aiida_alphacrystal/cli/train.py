@@ -86,6 +86,19 @@ def cmd_train() -> None:
 @_data(required=True)
 @click.option('--val', type=_CRYSTALS, metavar='FILE', help=_VAL_HELP)
 @click.option('--test', type=_CRYSTALS, metavar='FILE', help='Further crystals, to be scored for the card only.')
+@click.option(
+    '--preset',
+    metavar='NAME',
+    default='fine',
+    show_default=True,
+    help='Which network, and how it is trained: fine, paper (that of AlphaCrystal-II) or paper-slim.',
+)
+@click.option(
+    '--config',
+    type=_CRYSTALS,
+    metavar='FILE',
+    help='YAML file of settings that differ from those of the preset; the card lists them all.',
+)
 @click.option('--epochs', type=WholeNumber(1, 10_000), metavar='N', help='How often to go through the crystals.')
 @_OUTPUT
 @params.SEED
@@ -95,6 +108,8 @@ def cmd_train_distances(
     data: Path,
     val: Path | None,
     test: Path | None,
+    preset: str,
+    config: Path | None,
     epochs: int | None,
     output: Path,
     seed: int,
@@ -108,10 +123,13 @@ def cmd_train_distances(
 
     params.writable_directory(output)
     with _learning('the same command goes on after the last full epoch'), StageProgress({}) as display:
-        from aiida_alphacrystal.engine.network.training import TrainSettings, train
+        from aiida_alphacrystal.engine.network.settings import read_train_settings
+        from aiida_alphacrystal.engine.network.training import train
 
-        settings = TrainSettings() if epochs is None else TrainSettings(epochs=epochs)
-        card = train(data, val, output, settings=settings, seed=seed, progress=display, test=test)
+        settings = read_train_settings(preset, config, {} if epochs is None else {'epochs': epochs})
+        given = {'--preset': preset, '--config': config and config.name, '--epochs': epochs}
+        options = shlex.join(str(word) for option in given.items() if option[1] for word in option)
+        card = train(data, val, output, settings=settings, seed=seed, progress=display, test=test, options=options)
     _tell(card, output, output_format)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import torch
 
@@ -23,7 +23,7 @@ _BATCH_GAIN = 1e-4
 _BATCH_STARTS = 3
 
 
-def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequence[str]) -> IntArray:
+def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequence[Hashable]) -> IntArray:
     """Order the atoms inside each element so that their distances come close to the expected ones.
 
     The atoms are first assigned by their sorted distances to each element, then pairs of them are swapped as long as
@@ -68,7 +68,7 @@ def _swap(order: IntArray, found: FloatArray, target: FloatArray, same: npt.NDAr
     return order
 
 
-def _assign_profiles(found: FloatArray, target: FloatArray, elements: npt.NDArray[np.str_]) -> IntArray:
+def _assign_profiles(found: FloatArray, target: FloatArray, elements: npt.NDArray[Any]) -> IntArray:
     """Assign the atoms of each element by their sorted distances to the atoms of each element."""
     from scipy.optimize import linear_sum_assignment
 

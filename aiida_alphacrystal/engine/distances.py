@@ -8,9 +8,12 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ('DistancePrediction', 'fine_bins', 'minimum_image_distances')
+__all__ = ('DistancePrediction', 'equal_bins', 'fine_bins', 'minimum_image_distances')
 
 FloatArray = npt.NDArray[np.float64]
+
+#: Shortest and longest distance that the paper tells apart, A.
+_PAPER_RANGE = (0.9488, 23.3361)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,31 @@ class DistancePrediction:
         return np.asarray(self.probabilities @ self.bin_centres, dtype=np.float64)
 
     @property
+    def median(self) -> FloatArray:
+        """Return the distance of every pair that is too large as often as too small, shape (atoms, atoms), A."""
+        return self.quantile(0.5)
+
+    def quantile(self, share: float) -> FloatArray:
+        """Return the distances below which the true one lies with some probability, shape (atoms, atoms), A.
+
+        :param share: the probability, from 0 to 1; within a bin it rises evenly.
+        """
+        cumulative = np.cumsum(self.probabilities, axis=-1)
+        place = np.minimum((cumulative < share).sum(axis=-1), len(self.bin_edges) - 2)
+        inside = np.take_along_axis(self.probabilities, place[..., None], axis=-1)[..., 0]
+        below = np.take_along_axis(cumulative, place[..., None], axis=-1)[..., 0] - inside
+        part = np.clip((share - below) / np.where(inside > 0.0, inside, 1.0), 0.0, 1.0)
+        low, high = self.bin_edges[place], self.bin_edges[place + 1]
+        return np.asarray(low + part * (high - low), dtype=np.float64)
+
+    def interval(self, share: float) -> tuple[FloatArray, FloatArray]:
+        """Return the middle range that holds the true distance with some probability, each (atoms, atoms), A.
+
+        :param share: the probability; as much is left below as above.
+        """
+        return self.quantile(0.5 - 0.5 * share), self.quantile(0.5 + 0.5 * share)
+
+    @property
     def spread(self) -> FloatArray:
         """Return the standard deviation of the distance of every pair, shape (atoms, atoms), A."""
         variance = self.probabilities @ self.bin_centres**2 - self.expectation**2
@@ -47,8 +75,16 @@ class DistancePrediction:
 def fine_bins() -> FloatArray:
     """Return 64 bins, 0.083 A wide from 1.2 to 5.2 A and widening to 23.3 A, shape (65,), A."""
     fine = np.linspace(1.2, 5.2, 49)
-    tail = np.geomspace(5.2, 23.3361, 15)[1:]
-    return np.concatenate([[0.0, 0.9488], fine, tail])
+    tail = np.geomspace(5.2, _PAPER_RANGE[1], 15)[1:]
+    return np.concatenate([[0.0, _PAPER_RANGE[0]], fine, tail])
+
+
+def equal_bins(number: int) -> FloatArray:
+    """Return bins of equal width over the distances of the paper, 0.9488 to 23.3361 A, shape (bins + 1,), A.
+
+    :param number: how many.
+    """
+    return np.linspace(*_PAPER_RANGE, number + 1)
 
 
 def minimum_image_distances(lattice: npt.ArrayLike, frac_coords: npt.ArrayLike) -> FloatArray:

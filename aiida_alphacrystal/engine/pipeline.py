@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.cells import CellHypothesis, CellModel
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.distances import DistancePrediction
-    from aiida_alphacrystal.engine.network import DistanceNetwork
+    from aiida_alphacrystal.engine.network import DistanceModel
     from aiida_alphacrystal.engine.rank import RankedCandidate
     from aiida_alphacrystal.engine.reconstruct import Candidate, PrototypeLibrary, Reconstruction
     from aiida_alphacrystal.engine.relax import Potential, Relaxation
@@ -68,7 +68,7 @@ class Models:
     :param templates: the prototypes of stage 4.
     """
 
-    distances: DistanceNetwork
+    distances: DistanceModel
     cells: CellModel
     templates: PrototypeLibrary
 

@@ -210,7 +210,7 @@ class PredictionSettings:
         :param values: nested as the dataclasses are.
         :raises SettingsError: if a key is unknown or a value has the wrong type or range.
         """
-        return typing.cast('PredictionSettings', _read(cls, values, ''))
+        return typing.cast('PredictionSettings', read_dataclass(cls, values))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain dictionaries."""
@@ -279,8 +279,14 @@ def _check_cell(cells: CellSettings) -> None:
         )
 
 
-def _read(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
-    """Fill one dataclass from one dictionary."""
+def read_dataclass(cls: type, values: Mapping[str, Any], prefix: str = '') -> Any:
+    """Fill one dataclass of settings from one dictionary; what is left out keeps its default.
+
+    :param cls: the dataclass.
+    :param values: its settings, nested as the dataclasses are.
+    :param prefix: what stands before the names of the settings in messages, with a dot at the end.
+    :raises SettingsError: if a key is unknown or a value has the wrong type.
+    """
     if not isinstance(values, Mapping):
         raise SettingsError(f'The settings {prefix.rstrip(".") or "given"} must be a dictionary, not {values!r}.')
     hints = typing.get_type_hints(cls)
@@ -292,8 +298,10 @@ def _read(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
 
 def _convert(kind: type, value: Any, path: str) -> Any:
     """Check the type of one value."""
+    if dataclasses.is_dataclass(type(value)):
+        return value
     if dataclasses.is_dataclass(kind):
-        return _read(kind, value, f'{path}.')
+        return read_dataclass(kind, value, f'{path}.')
     if typing.get_origin(kind) is tuple:
         return _numbers(value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -161,6 +161,19 @@ def test_distances(cli, tmp_path):
     assert (tmp_path / 'weights' / 'distances.safetensors').exists()
 
 
+def test_distances_as_the_paper_learns_them(cli, tmp_path):
+    data = write_crystals(tmp_path / 'known.jsonl')
+    config = tmp_path / 'small.yaml'
+    config.write_text('bins: 5\narchitecture: {pair_filters: 8, pair_blocks: 1}\n', encoding='utf-8')
+    options = ('--data', data, '--preset', 'paper-slim', '--config', config, '--epochs', 1)
+    completed = cli('train', 'distances', *options, '--output', tmp_path / 'weights')
+    assert completed.returncode == 0, completed.stderr
+    card = json.loads(completed.stdout)
+    assert card['command'].endswith(' --preset paper-slim --config small.yaml --epochs 1')
+    assert (card['settings']['network'], card['settings']['bins'], card['settings']['epochs']) == ('reference', 5, 1)
+    assert card['settings']['architecture']['pair_filters'] == 8
+
+
 def test_most_important_of_a_card(cli, tmp_path):
     data = write_crystals(tmp_path / 'known.jsonl')
     completed = cli('train', 'templates', '--data', data, '--output', tmp_path / 'weights', '--format', 'table')
@@ -208,13 +221,16 @@ def test_group_without_a_profile(cli, tmp_path):
         (['templates', '--data', '{empty}', '--extend', 'nothing', '--output', 'x'], 'The file nothing cannot be read'),
         (['templates', '--data', '{empty}', '--extend', '{damaged}', '--output', 'x'], 'not a whole safetensors file'),
         (['distances', '--data', '{damaged}', '--epochs', '0', '--output', 'x'], 'from 1 to 10000'),
+        (['distances', '--data', '{empty}', '--preset', 'best', '--output', 'x'], "no preset 'best'"),
+        (['distances', '--data', '{empty}', '--config', '{config}', '--output', 'x'], 'Unknown setting epoks'),
         (['distances', '--data', '{damaged}', '--seed', '-1', '--output', 'x'], 'from 0 to'),
         (['distances', '--data', '{damaged}', '--val', '{damaged}', '--output', 'x'], 'damaged.jsonl'),
     ],
 )
 def test_bad_input(cli, tmp_path, arguments, message):
-    files = {'empty': tmp_path / 'empty.jsonl', 'damaged': tmp_path / 'damaged.jsonl'}
+    files = {name: tmp_path / f'{name}.jsonl' for name in ('empty', 'damaged', 'config')}
     files['empty'].touch()
+    files['config'].write_text('epoks: 3\n', encoding='utf-8')
     files['damaged'].write_text('{"species": ["Na"\n', encoding='utf-8')
     completed = cli('train', *(argument.format(**files) for argument in arguments))
     assert completed.returncode == 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aiida_alphacrystal.engine.network.checkpoint import load_network
+from aiida_alphacrystal.engine.network.base import DistanceModel
+from aiida_alphacrystal.engine.network.checkpoint import load_network, load_reference
 from aiida_alphacrystal.engine.network.inference import predict_distances
-from aiida_alphacrystal.engine.network.model import DistanceNetwork
 
-__all__ = ('DistanceNetwork', 'load_network', 'predict_distances')
+__all__ = ('DistanceModel', 'load_network', 'load_reference', 'predict_distances')

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from aiida_alphacrystal.engine.network.model import DistanceNetwork, pair_indices
+from aiida_alphacrystal.engine.network.base import DistanceModel, pair_indices
 
 __all__ = ('bin_centres', 'cross_entropy', 'match_targets', 'reorder')
 
@@ -22,17 +22,22 @@ def reorder(distances: Tensor, orders: Tensor) -> Tensor:
     return distances[cells[:, None, None], orders[:, :, None], orders[:, None, :]]
 
 
-def cross_entropy(network: DistanceNetwork, logs: Tensor, distances: Tensor) -> Tensor:
+def cross_entropy(network: DistanceModel, logs: Tensor, distances: Tensor, *, one_hot: bool = False) -> Tensor:
     """Return the cross-entropy of every crystal, shape (crystals,).
 
-    A distance is shared between the two bins whose centres it lies between, so that their mean is the distance.
+    A distance is shared between the two bins whose centres it lies between, so that their mean is the distance, or
+    counts for its own bin alone.
 
     :param network: the network, which knows the bins.
     :param logs: logarithms of the probabilities, shape (crystals, pairs, bins).
     :param distances: the true ones, shape (crystals, atoms, atoms), A.
+    :param one_hot: whether a distance counts for its own bin alone.
     """
     first, second, _ = pair_indices(distances.shape[1])
     values = distances[:, first, second]
+    if one_hot:
+        own = torch.searchsorted(_inner_edges(network, values), values.contiguous())
+        return -logs.gather(-1, own.unsqueeze(-1)).squeeze(-1).mean(dim=1)
     centres = bin_centres(network, values)
     upper = torch.searchsorted(centres, values.contiguous()).clamp(1, len(centres) - 1)
     low, high = centres[upper - 1], centres[upper]
@@ -42,7 +47,7 @@ def cross_entropy(network: DistanceNetwork, logs: Tensor, distances: Tensor) -> 
     return -(share * above + (1.0 - share) * below).mean(dim=1)
 
 
-def bin_centres(network: DistanceNetwork, like: Tensor) -> Tensor:
+def bin_centres(network: DistanceModel, like: Tensor) -> Tensor:
     """Return the middle of every distance bin, A.
 
     :param like: what the result is combined with: its type and device are taken.
@@ -51,9 +56,14 @@ def bin_centres(network: DistanceNetwork, like: Tensor) -> Tensor:
     return centres.to(device=like.device, dtype=like.dtype)
 
 
+def _inner_edges(network: DistanceModel, like: Tensor) -> Tensor:
+    """Return the edges between the bins, A: what is beyond the outer ones counts for the outer bins."""
+    return torch.from_numpy(network.bin_edges[1:-1]).to(device=like.device, dtype=like.dtype)
+
+
 @torch.no_grad()
 def match_targets(
-    network: DistanceNetwork, logs: Tensor, features: Tensor, distances: Tensor, orders: Tensor, *, rounds: int
+    network: DistanceModel, logs: Tensor, features: Tensor, distances: Tensor, orders: Tensor, *, rounds: int
 ) -> Tensor:
     """Swap atoms of one element in the targets where that raises the likelihood, one swap per crystal and round.
 
@@ -70,8 +80,7 @@ def match_targets(
     allowed = same & torch.ones(natoms, natoms, dtype=torch.bool, device=orders.device).triu(1)
     if rounds == 0 or not bool(allowed.any()):
         return orders
-    edges = torch.from_numpy(network.bin_edges[1:-1]).to(device=distances.device, dtype=distances.dtype)
-    bins = torch.searchsorted(edges, distances.contiguous())
+    bins = torch.searchsorted(_inner_edges(network, distances), distances.contiguous())
     lookup = pair_indices(natoms)[2].to(orders.device)
     costs = -logs[:, lookup].reshape(cells, natoms, -1)
     atom = torch.arange(natoms, device=orders.device)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS
+from aiida_alphacrystal.engine.network.base import DistanceModel, pair_indices
 
-__all__ = ('Architecture', 'DistanceNetwork', 'index_within_element', 'pair_indices')
+__all__ = ('Architecture', 'DistanceNetwork', 'index_within_element')
 
 #: Counts and indices enter as binary digits, so that cells of up to 63 equal atoms can be told apart.
 _DIGITS = 6
@@ -43,19 +44,6 @@ class Architecture:
     pair_blocks: int = 6
     triangle_width: int = 24
     dropout: float = 0.05
-
-
-def pair_indices(natoms: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Give a number to every unordered pair of the atoms of a cell, each atom with itself among them.
-
-    :param natoms: atoms in the cell.
-    :return: first and second atom of each pair, shape (pairs,), and the pair of every two atoms, (atoms, atoms).
-    """
-    first, second = torch.triu_indices(natoms, natoms)
-    lookup = torch.empty(natoms, natoms, dtype=torch.int64)
-    lookup[first, second] = torch.arange(len(first))
-    lookup[second, first] = torch.arange(len(first))
-    return first, second, lookup
 
 
 def index_within_element(elements: Sequence[object] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -115,7 +103,7 @@ class _PairBlock(nn.Module):
         return updated
 
 
-class DistanceNetwork(nn.Module):
+class DistanceNetwork(DistanceModel):
     """Predict the probabilities of the distance bins of every pair of atoms.
 
     :param architecture: the size of the network.
@@ -131,11 +119,8 @@ class DistanceNetwork(nn.Module):
         feature_mean: npt.ArrayLike,
         feature_scale: npt.ArrayLike,
     ) -> None:
-        super().__init__()
+        super().__init__(bin_edges, feature_mean, feature_scale)
         self.architecture = architecture
-        self.bin_edges = np.asarray(bin_edges, dtype=np.float64)
-        self.feature_mean = np.asarray(feature_mean, dtype=np.float64)
-        self.feature_scale = np.asarray(feature_scale, dtype=np.float64)
         descriptors = len(ELEMENT_COLUMNS) * (1 + 2 * len(_FREQUENCIES))
         width = architecture.site_width
         self.embed = nn.Linear(descriptors + 3 * _DIGITS + 2, width)
@@ -155,14 +140,6 @@ class DistanceNetwork(nn.Module):
         self.readout = nn.Linear(architecture.pair_width, len(self.bin_edges) - 1)
         for block in [*self.site_blocks, *self.pair_blocks]:
             nn.init.zeros_(block.outer.weight)
-
-    def standardise(self, features: npt.ArrayLike) -> Tensor:
-        """Return descriptors with zero mean and unit variance over the training elements.
-
-        :param features: raw descriptors, shape (..., 11).
-        """
-        scaled = (np.asarray(features, dtype=np.float64) - self.feature_mean) / self.feature_scale
-        return torch.from_numpy(scaled.astype(np.float32))
 
     def forward(self, features: Tensor, index: Tensor) -> Tensor:
         """Return the logits of the distance bins of every unordered pair.

@@ -18,7 +18,7 @@ from aiida_alphacrystal.engine.datasets import Crystal, DatasetError, file_sha25
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.features import ELEMENT_COLUMNS, featurize
 
-__all__ = ('PreparedData', 'canonical_order', 'prepare', 'prepare_crystals')
+__all__ = ('PreparedData', 'canonical_order', 'draw', 'prepare', 'prepare_crystals')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -92,6 +92,27 @@ class PreparedData:
         except Exception as error:
             raise DatasetError(f'{path} does not hold prepared crystals: make it again from a JSONL file.') from error
         return data
+
+
+def draw(data: PreparedData, number: int, seed: int) -> PreparedData:
+    """Return so many crystals drawn at random, in the order in which they are.
+
+    :param data: all crystals.
+    :param number: how many to draw; all of them where it is 0 or there are not more.
+    :param seed: of the draw.
+    """
+    if not 0 < number < len(data):
+        return data
+    chosen = np.zeros(len(data), dtype=bool)
+    chosen[np.random.default_rng(seed).choice(len(data), size=number, replace=False)] = True
+    atoms, squares = np.repeat(chosen, data.natoms), np.repeat(chosen, data.natoms**2)
+    return PreparedData(
+        natoms=data.natoms[chosen],
+        elements=data.elements[atoms],
+        features=data.features[atoms],
+        distances=data.distances[squares],
+        card={**data.card, 'crystals': number, 'drawn_from': len(data), 'draw_seed': seed},
+    )
 
 
 def prepare(

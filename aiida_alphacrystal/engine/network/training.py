@@ -19,23 +19,19 @@ from torch import Tensor
 
 from aiida_alphacrystal import __version__
 from aiida_alphacrystal.engine.checkpoint import write_atomically
-from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
-from aiida_alphacrystal.engine.distances import fine_bins
 from aiida_alphacrystal.engine.errors import ModelError, SettingsError
+from aiida_alphacrystal.engine.network.base import DistanceModel, pair_indices
 from aiida_alphacrystal.engine.network.checkpoint import save_network
+from aiida_alphacrystal.engine.network.kinds import build_network
 from aiida_alphacrystal.engine.network.loss import bin_centres, cross_entropy, match_targets, reorder
-from aiida_alphacrystal.engine.network.model import (
-    Architecture,
-    DistanceNetwork,
-    index_within_element,
-    pair_indices,
-)
-from aiida_alphacrystal.engine.network.preparation import PreparedData, prepare
+from aiida_alphacrystal.engine.network.model import index_within_element
+from aiida_alphacrystal.engine.network.preparation import PreparedData, draw, prepare
 from aiida_alphacrystal.engine.network.scoring import score_distances
+from aiida_alphacrystal.engine.network.settings import TrainSettings
 from aiida_alphacrystal.engine.progress import Reporter
 from aiida_alphacrystal.engine.settings import check_seed
 
-__all__ = ('TrainSettings', 'evaluate', 'prepare', 'train', 'train_prepared')
+__all__ = ('evaluate', 'mean_distance', 'train', 'train_prepared')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -46,58 +42,6 @@ _CURVE_COLUMNS = ('epoch', 'learning_rate', 'train_loss', 'val_loss', 'val_rmse_
 _LICENCE = (
     'Materials Project (A. Jain et al., APL Materials 1, 011002, 2013, doi:10.1063/1.4812323), CC BY 4.0, as collected '
     'in MP-20 (T. Xie et al., 2021) and MPTS-52 (S. Baird, T. Sparks, 2022)'
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainSettings:
-    """How the network is trained.
-
-    :param architecture: the size of the network.
-    :param epochs: passes over the training crystals; the learning rate falls to zero over them.
-    :param patience: stop early when the validation loss has not fallen for so many epochs.
-    :param pairs_per_batch: pairs of atoms that a batch holds about.
-    :param learning_rate: its highest value, after the warm-up.
-    :param warmup: share of all steps over which the learning rate rises.
-    :param weight_decay: decoupled weight decay of AdamW.
-    :param average: decay of the moving average of the weights, which is what is kept.
-    :param matching_rounds: in every step, so many swaps of two atoms of one element per crystal are made in its target
-        where that raises the likelihood; 0 keeps the canonical order.
-    :param max_atoms: larger crystals are left out.
-    """
-
-    architecture: Architecture = dataclasses.field(default_factory=Architecture)
-    epochs: int = 40
-    patience: int = 10
-    pairs_per_batch: int = 2400
-    learning_rate: float = 3e-3
-    warmup: float = 0.1
-    weight_decay: float = 0.02
-    average: float = 0.998
-    matching_rounds: int = 2
-    max_atoms: int = DEFAULT_MAX_ATOMS
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        :raises SettingsError: if a value is out of its range.
-        """
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise SettingsError(f'The training setting {name} is {value}: give a value from {low} to {high}.')
-
-
-_RANGES: tuple[tuple[str, float, float], ...] = (
-    ('epochs', 1, 100_000),
-    ('patience', 1, 100_000),
-    ('pairs_per_batch', 1, 1_000_000),
-    ('learning_rate', 1e-8, 1.0),
-    ('warmup', 0.0, 1.0),
-    ('weight_decay', 0.0, 1.0),
-    ('average', 0.0, 0.999999),
-    ('matching_rounds', 0, 100),
-    ('max_atoms', 2, 63),
 )
 
 
@@ -121,7 +65,7 @@ class _Batches:
 class _Run:
     """Everything that changes during a training, and nothing else: what a checkpoint holds."""
 
-    network: DistanceNetwork
+    network: DistanceModel
     optimiser: torch.optim.Optimizer
     average: State
     best: State
@@ -143,6 +87,7 @@ def train(
     *,
     progress: Reporter | None = None,
     test: Path | None = None,
+    options: str = '',
 ) -> dict[str, Any]:
     """Train the distance network and write its weights, its card and its curves.
 
@@ -157,6 +102,7 @@ def train(
     :param seed: fixes the first weights, the order of the crystals and the dropout.
     :param progress: called after every step with the name of the epoch, the steps done so far and those of all epochs.
     :param test: crystals that are only scored, for the card.
+    :param options: how the settings were given on the command line, for the card.
     :return: the card.
     :raises DatasetError: if a file of crystals cannot be read.
     :raises SettingsError: if the output directory holds another training.
@@ -169,6 +115,7 @@ def train(
     }
     command = f'aiida-alphacrystal train distances --data {data.name} --output {output_dir.name} --seed {seed}'
     command += ''.join(f' --{name} {path.name}' for name, path in sets.items() if name != 'train')
+    command += f' {options}' if options else ''
     return train_prepared(prepared, output_dir, settings, seed, progress=progress, command=command)
 
 
@@ -195,6 +142,7 @@ def train_prepared(
     """
     seed = check_seed(seed)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    prepared = {**prepared, 'train': draw(prepared['train'], settings.crystals, seed)}
     identity = _identity(prepared, settings, seed)
     run = _start(prepared['train'], settings, seed, device)
     state_file = output_dir / _STATE_FILE
@@ -212,7 +160,7 @@ def train_prepared(
 
 def _identity(prepared: dict[str, PreparedData], settings: TrainSettings, seed: int) -> str:
     """Return a hash of everything that decides the result."""
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([settings.to_dict(), seed], sort_keys=True).encode())
     for name in sorted(prepared.keys() - {'test'}):
         digest.update(name.encode())
         digest.update(prepared[name].features.tobytes())
@@ -224,12 +172,9 @@ def _start(data: PreparedData, settings: TrainSettings, seed: int, device: torch
     _, first = np.unique(data.elements, return_index=True)
     elements = data.features[first]
     scale = elements.std(axis=0)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = DistanceNetwork(
-            settings.architecture, fine_bins(), elements.mean(axis=0), np.where(scale > 0, scale, 1.0)
-        )
-    network.to(device)
+    network = build_network(
+        settings.architecture, settings.bin_edges, elements.mean(axis=0), np.where(scale > 0, scale, 1.0), seed
+    ).to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
     )
@@ -241,7 +186,7 @@ def _copy(state: State) -> State:
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
-def _batches(data: PreparedData, network: DistanceNetwork, device: torch.device) -> dict[int, _Batches]:
+def _batches(data: PreparedData, network: DistanceModel, device: torch.device) -> dict[int, _Batches]:
     """Put crystals with the same number of atoms together."""
     result = {}
     starts, squares = np.cumsum(data.natoms) - data.natoms, np.cumsum(data.natoms**2) - data.natoms**2
@@ -301,7 +246,9 @@ def _run_epoch(
             if progress is not None:
                 progress(stage, run.step, total_steps)
     run.epoch += 1
-    val_loss, val_rmse = _validate(run, batches['val']) if 'val' in batches else (math.nan, math.nan)
+    val_loss, val_rmse = (
+        _validate(run, batches['val'], one_hot=settings.one_hot) if 'val' in batches else (math.nan, math.nan)
+    )
     if 'val' not in batches or val_loss < run.best_loss:
         run.best, run.best_loss, run.best_epoch = _copy(run.average), val_loss, run.epoch
     run.seconds += time.perf_counter() - started
@@ -309,9 +256,11 @@ def _run_epoch(
 
 
 def _learning_rate(done: float, settings: TrainSettings) -> float:
-    """Return the learning rate after a share of all steps: a linear rise, then half a cosine."""
+    """Return the learning rate after a share of all steps: a linear rise, then half a cosine or no change."""
     if done < settings.warmup:
         return settings.learning_rate * (done / settings.warmup + 1e-3)
+    if settings.schedule == 'constant':
+        return settings.learning_rate
     phase = (done - settings.warmup) / max(1e-9, 1.0 - settings.warmup)
     return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * phase)) + 1e-3 * settings.learning_rate
 
@@ -325,7 +274,7 @@ def _step(run: _Run, batch: _Batches, chosen: Tensor, settings: TrainSettings, r
         run.network, logs.detach(), features, distances, run.orders[size][chosen], rounds=settings.matching_rounds
     )
     run.orders[size][chosen] = orders
-    loss = cross_entropy(run.network, logs, reorder(distances, orders)).mean()
+    loss = cross_entropy(run.network, logs, reorder(distances, orders), one_hot=settings.one_hot).mean()
     run.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -340,7 +289,7 @@ def _step(run: _Run, batch: _Batches, chosen: Tensor, settings: TrainSettings, r
 
 
 @torch.no_grad()
-def _validate(run: _Run, batches: dict[int, _Batches]) -> tuple[float, float]:
+def _validate(run: _Run, batches: dict[int, _Batches], *, one_hot: bool) -> tuple[float, float]:
     """Return the loss and the mean error of the averaged weights, atoms matched by likelihood."""
     live = _copy(run.network.state_dict())
     run.network.load_state_dict(run.average)
@@ -350,7 +299,7 @@ def _validate(run: _Run, batches: dict[int, _Batches]) -> tuple[float, float]:
         logs = torch.log_softmax(run.network(batch.features, batch.index), dim=-1)
         orders = match_targets(run.network, logs, batch.features, batch.distances, _identity_orders(batch), rounds=20)
         target = reorder(batch.distances, orders)
-        losses.append(cross_entropy(run.network, logs, target).cpu().numpy())
+        losses.append(cross_entropy(run.network, logs, target, one_hot=one_hot).cpu().numpy())
         first, second, _ = pair_indices(target.shape[1])
         if target.shape[1] < 2:
             continue
@@ -425,7 +374,7 @@ def _finish(
         'split': 'no reduced formula occurs in two of the files; val chose the epoch, test was only scored',
         'atomic_numbers': np.unique(prepared['train'].elements).tolist(),
         'seed': seed,
-        'settings': dataclasses.asdict(settings),
+        'settings': settings.to_dict(),
         'epochs_done': run.epoch,
         'best_epoch': run.best_epoch,
         'wall_time_seconds': round(run.seconds, 1),
@@ -475,7 +424,7 @@ def mean_distance(data: PreparedData) -> float:
 
 
 @torch.no_grad()
-def evaluate(predictor: DistanceNetwork | float, data: PreparedData) -> dict[str, float]:
+def evaluate(predictor: DistanceModel | float, data: PreparedData) -> dict[str, float]:
     """Score expected distances on crystals.
 
     :param predictor: a network, or one distance (A) for every pair.
@@ -485,8 +434,8 @@ def evaluate(predictor: DistanceNetwork | float, data: PreparedData) -> dict[str
     predicted, true, elements = [], [], []
     for numbers, features, matrix in data.crystals():
         true.append(matrix)
-        elements.append(numbers)
-        if isinstance(predictor, DistanceNetwork):
+        elements.append(numbers.tolist())
+        if isinstance(predictor, DistanceModel):
             index = torch.from_numpy(index_within_element(numbers))
             logits = predictor(predictor.standardise(features)[None], index[None])[0].to(torch.float64)
             expected = torch.softmax(logits, dim=-1) @ bin_centres(predictor, logits)

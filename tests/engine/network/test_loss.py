@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from aiida_alphacrystal.engine.distances import fine_bins
+from aiida_alphacrystal.engine.network.base import pair_indices
 from aiida_alphacrystal.engine.network.loss import bin_centres, cross_entropy, match_targets, reorder
-from aiida_alphacrystal.engine.network.model import Architecture, DistanceNetwork, pair_indices
+from aiida_alphacrystal.engine.network.model import Architecture, DistanceNetwork
 
 
 @pytest.fixture(scope='module')
@@ -36,6 +37,15 @@ def test_a_distance_is_shared_by_the_two_nearest_bins(network):
     distance = 0.75 * centres[20] + 0.25 * centres[21]
     loss = cross_entropy(network, logs, distance.reshape(1, 1, 1))
     assert float(loss) == pytest.approx(0.75 * 1.0 + 0.25 * 3.0, rel=1e-4)
+
+
+def test_a_distance_counts_for_its_own_bin_alone(network):
+    logs = torch.full((1, 1, 64), -50.0)
+    logs[0, 0, 20], logs[0, 0, 21] = -1.0, -3.0
+    low, high = network.bin_edges[21], network.bin_edges[22]
+    for distance, loss in ((low - 1e-3, 1.0), (low + 1e-3, 3.0), (high - 1e-3, 3.0), (high + 1e-3, 50.0)):
+        found = cross_entropy(network, logs, torch.full((1, 1, 1), distance), one_hot=True)
+        assert float(found) == pytest.approx(loss)
 
 
 @pytest.mark.parametrize('distance', [0.0, 0.2, 23.0, 100.0])

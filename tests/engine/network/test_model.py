@@ -11,7 +11,8 @@ from aiida_alphacrystal.engine.distances import fine_bins
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network import load_network, predict_distances
-from aiida_alphacrystal.engine.network.model import Architecture, DistanceNetwork, index_within_element, pair_indices
+from aiida_alphacrystal.engine.network.base import pair_indices
+from aiida_alphacrystal.engine.network.model import Architecture, DistanceNetwork, index_within_element
 
 
 @pytest.fixture(scope='module')

@@ -13,15 +13,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiida_alphacrystal.engine.progress import report
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
 
-__all__ = ('shared', 'sharing', 'workers')
+__all__ = ('run_all', 'shared', 'sharing', 'team', 'workers')
+
+T = TypeVar('T')
+R = TypeVar('R')
 
 #: How the libraries below numpy and torch are told to compute on one thread; they ask when they are loaded.
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
@@ -79,6 +84,38 @@ def workers(thing: Any, jobs: int) -> Iterator[Executor]:
         executor.shutdown(cancel_futures=True)
         things.close()
         things.join_thread()  # or the interpreter may end while the thread gives its locks back
+
+
+@contextlib.contextmanager
+def team(thing: Any, jobs: int) -> Iterator[Executor | None]:
+    """Start processes that share a thing, or let this one have it where it is to work alone.
+
+    :param thing: what ``shared`` returns.
+    :param jobs: number of processes; with one, none is started and None is given.
+    """
+    if jobs == 1:
+        with sharing(thing):
+            yield None
+        return
+    with workers(thing, jobs) as executor:
+        yield executor
+
+
+def run_all(executor: Executor | None, function: Callable[[T], R], items: Sequence[T], stage: str) -> list[R]:
+    """Return what a function gives for every item, in their order, and report how far it has come.
+
+    :param executor: as ``team`` gives it.
+    :param function: can be pickled, where there is an executor.
+    :param items: what it is called with.
+    :param stage: what the work is called in reports.
+    """
+    report(stage, 0, len(items))
+    results: list[R] = []
+    mapped = map(function, items) if executor is None else executor.map(function, items)
+    for result in mapped:
+        results.append(result)
+        report(stage, len(results), len(items))
+    return results
 
 
 def _end(executor: Executor, processes: Collection[BaseProcess]) -> None:

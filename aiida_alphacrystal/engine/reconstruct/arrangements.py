@@ -29,6 +29,9 @@ __all__ = ('Arrangements', 'Wanted', 'gather_votes', 'substitutions')
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+#: Makes one number of how many atoms of which element there are.
+_CONTENT = 1000
+
 #: A crystal of the formula itself says that it is the one up to this energy above the hull, eV/atom.
 _STABLE = 1e-3
 
@@ -165,11 +168,11 @@ def _polymorphs(
     library: PrototypeLibrary, wanted: Wanted, members: IntArray, counts: Sequence[int]
 ) -> npt.NDArray[np.bool_]:
     """Return which of the members are metastable crystals of the formula itself."""
-    content = sorted(zip(wanted.counts, wanted.numbers.tolist(), strict=True))
     if sorted(counts) != sorted(wanted.counts):
         return np.zeros(len(members), dtype=bool)
     elements = library.member_elements[members, : len(counts)]
-    same = np.array([sorted(zip(counts, row, strict=True)) == content for row in elements.tolist()])
+    content = np.sort(_CONTENT * np.array(wanted.counts) + wanted.numbers)
+    same = (np.sort(_CONTENT * np.array(counts) + elements, axis=1) == content).all(axis=1)
     metastable: npt.NDArray[np.bool_] = same & (library.member_hulls[members] > _STABLE)
     return metastable
 

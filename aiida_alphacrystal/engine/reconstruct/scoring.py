@@ -5,30 +5,25 @@ Every crystal is asked for by the content of its cell alone; the crystal itself 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 from aiida_alphacrystal.engine.datasets import Crystal, DatasetError
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, SettingsError
 from aiida_alphacrystal.engine.metrics import STRICT_RMS, expected_calibration_error, first_match, normalised_rms
-from aiida_alphacrystal.engine.progress import report
 from aiida_alphacrystal.engine.reconstruct.templates import propose, same_stoichiometry
-from aiida_alphacrystal.engine.workers import shared, sharing, workers
+from aiida_alphacrystal.engine.workers import run_all, shared, team
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
     from aiida_alphacrystal.engine.settings import TemplateSettings
 
 __all__ = ('score_templates',)
-
-T = TypeVar('T')
-R = TypeVar('R')
 
 TOPS = (1, 5, 20)
 
@@ -109,11 +104,11 @@ def score_templates(
     _check(crystals, jobs)
     processes = min(jobs, len(crystals))
     begin = time.perf_counter()
-    with _sharing((library, settings), processes) as executor:
+    with team((library, settings), processes) as executor:
         started = time.perf_counter()
-        answers = _run(executor, _generate, [crystal.formula for crystal in crystals], 'generate')
+        answers = run_all(executor, _generate, [crystal.formula for crystal in crystals], 'generate')
         generated = time.perf_counter()
-        scores = _run(executor, _compare, list(zip(crystals, answers, strict=True)), 'score')
+        scores = run_all(executor, _compare, list(zip(crystals, answers, strict=True)), 'score')
     return {
         **_summarise(scores),
         **_calibrate(answers, scores),
@@ -214,25 +209,3 @@ def _calibration_error(stated: Sequence[tuple[float, bool]]) -> float | None:
     if not stated:
         return None
     return expected_calibration_error([chance for chance, _ in stated], [hit for _, hit in stated])
-
-
-def _run(executor: Executor | None, function: Callable[[T], R], items: Sequence[T], stage: str) -> list[R]:
-    """Return what a function gives for every item, in their order, and report how far it has come."""
-    report(stage, 0, len(items))
-    results: list[R] = []
-    mapped = map(function, items) if executor is None else executor.map(function, items)
-    for result in mapped:
-        results.append(result)
-        report(stage, len(results), len(items))
-    return results
-
-
-@contextlib.contextmanager
-def _sharing(source: tuple[PrototypeLibrary, TemplateSettings], jobs: int) -> Iterator[Executor | None]:
-    """Start processes that have the library, or let this one have it where it is to work alone."""
-    if jobs == 1:
-        with sharing(source):
-            yield None
-        return
-    with workers(source, jobs) as executor:
-        yield executor

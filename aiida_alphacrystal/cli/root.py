@@ -15,6 +15,7 @@ import click
 from aiida_alphacrystal import __version__
 from aiida_alphacrystal.cli.cells import cmd_cells
 from aiida_alphacrystal.cli.compare import cmd_compare
+from aiida_alphacrystal.cli.dataset import cmd_dataset
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.evaluate import cmd_evaluate
 from aiida_alphacrystal.cli.hull import cmd_hull
@@ -71,6 +72,7 @@ for _command in (
     cmd_refine,
     cmd_cells,
     cmd_potential,
+    cmd_dataset,
     cmd_train,
     cmd_models,
     cmd_evaluate,

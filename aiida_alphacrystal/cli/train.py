@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import hashlib
 import shlex
@@ -14,6 +13,7 @@ import click
 
 from aiida_alphacrystal.cli import params
 from aiida_alphacrystal.cli.errors import BadInput, Interrupted
+from aiida_alphacrystal.cli.left_out import tell_left_out
 from aiida_alphacrystal.cli.params import HelpfulGroup, WholeNumber
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def cmd_train_templates(
         base, extended = _read_base(extend)
         with StageProgress(stages) as display, reporting(display):
             crystals, skipped, origin = _gather(data, group, profile, ctx.obj['debug'])
-        _tell_skipped(skipped, group)
+        tell_left_out(f'Nodes of the group {group!r} that were skipped', skipped)
         with StageProgress(stages) as display, reporting(display):
             stated = {} if source is None else {'source': source}
             card = train_templates(crystals, origin | stated | extended, output, base)
@@ -296,16 +296,6 @@ def _gather(
         skipped = found.skipped
         source |= {'group': group}
     return crystals, skipped, source | {'crystals': len(crystals)}
-
-
-def _tell_skipped(skipped: Skipped, group: str | None) -> None:
-    """Print how many nodes of a group were left out, and one line for each reason with an example."""
-    if not skipped:
-        return
-    click.echo(f'Nodes of the group {group!r} that were skipped: {len(skipped)}', err=True)
-    examples = {reason: uuid for uuid, reason in reversed(skipped)}
-    for reason, count in collections.Counter(reason for _, reason in skipped).most_common():
-        click.echo(f'  {count} x {reason} (such as {examples[reason]})', err=True)
 
 
 @contextlib.contextmanager

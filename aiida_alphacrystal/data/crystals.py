@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any
 
 from aiida import orm
-from pymatgen.core import Structure
 
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
+from aiida_alphacrystal.engine.dataset_building.crystals import UnusableError, finite_number, primitive_crystal
 from aiida_alphacrystal.engine.datasets import Crystal
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.features import supported_elements
 from aiida_alphacrystal.engine.progress import report
-from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE, spacegroup_of, standard_primitive
 
 __all__ = ('GroupCrystals', 'GroupError', 'crystals_from_group')
-
-#: Structures with atoms closer than this are mistakes, A; those of the hydrogen molecule are 0.74 A apart.
-_CLOSEST = 0.5
 
 
 class GroupError(AlphaCrystalError):
@@ -36,10 +30,6 @@ class GroupCrystals:
 
     crystals: tuple[Crystal, ...]
     skipped: tuple[tuple[str, str], ...]
-
-
-class _UnusableError(Exception):
-    """A node is no crystal that can be used; the message says why."""
 
 
 def crystals_from_group(label: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> GroupCrystals:
@@ -63,7 +53,7 @@ def crystals_from_group(label: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Group
     for done, (node,) in enumerate(query.iterall(), start=1):
         try:
             crystals.append(_to_crystal(node, max_atoms))
-        except _UnusableError as reason:
+        except UnusableError as reason:
             skipped.append((node.uuid, str(reason)))
         report('group', done, total)
     if not crystals:
@@ -94,26 +84,17 @@ def _load_group(label: str) -> orm.Group:
 def _to_crystal(node: orm.Node, max_atoms: int) -> Crystal:
     """Return the crystal that a node holds.
 
-    :raises _UnusableError: if it holds none, or one that cannot be learnt from.
+    :raises UnusableError: if it holds none, or one that cannot be learnt from.
     """
     if not isinstance(node, orm.StructureData):
-        raise _UnusableError(f'no structure ({type(node).__name__})')
+        raise UnusableError(f'no structure ({type(node).__name__})')
     if reason := _why_not(node):
-        raise _UnusableError(reason)
-    primitive = _standard_primitive(node.get_pymatgen_structure())
-    if len(primitive) > max_atoms:
-        raise _UnusableError(f'more than {max_atoms} atoms in the primitive cell')
-    if not primitive.is_valid(_CLOSEST):
-        raise _UnusableError(f'atoms closer than {_CLOSEST} angstrom')
-    return Crystal(
-        material_id=node.uuid,
-        lattice=primitive.lattice.matrix,
-        species=tuple(site.specie.symbol for site in primitive),
-        frac_coords=primitive.frac_coords,
-        spacegroup=spacegroup_of(primitive)[0],
-        formation_energy_per_atom=_energy(node, 'formation_energy_per_atom'),
-        e_above_hull=_energy(node, 'e_above_hull'),
-    )
+        raise UnusableError(reason)
+    energies = (_energy(node, key) for key in ('formation_energy_per_atom', 'e_above_hull'))
+    crystal = primitive_crystal(node.get_pymatgen_structure(), node.uuid, *energies)
+    if crystal.natoms > max_atoms:
+        raise UnusableError(f'more than {max_atoms} atoms in the primitive cell')
+    return crystal
 
 
 def _why_not(node: orm.StructureData) -> str | None:
@@ -130,20 +111,6 @@ def _why_not(node: orm.StructureData) -> str | None:
     return None if node.sites else 'no atoms'
 
 
-def _standard_primitive(structure: Structure) -> Structure:
-    """Return the standard primitive cell with the exact symmetry that the structure has within the tolerance.
-
-    :raises _UnusableError: if spglib finds no symmetry.
-    """
-    standard = standard_primitive(structure, SYMMETRY_TOLERANCE)
-    if standard is None:
-        raise _UnusableError('no symmetry can be found, as where atoms overlap')
-    return standard
-
-
 def _energy(node: orm.StructureData, key: str) -> float | None:
     """Return an energy that someone has put on a node, eV/atom, or None."""
-    value: Any = node.base.extras.get(key, node.base.attributes.get(key, None))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    return finite_number(node.base.extras.get(key, node.base.attributes.get(key, None)))

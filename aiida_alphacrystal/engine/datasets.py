@@ -31,6 +31,7 @@ __all__ = (
     'near_hull',
     'read_cif',
     'read_crystals',
+    'read_line',
     'with_spacegroup',
 )
 
@@ -131,7 +132,7 @@ def iterate_lines(handle: BinaryIO, name: str, compressed: bool = False) -> Iter
             content = stack.enter_context(gzip.GzipFile(fileobj=handle)) if compressed else handle
             for number, line in enumerate(stack.enter_context(io.TextIOWrapper(content, encoding='utf-8')), start=1):
                 if line.strip():
-                    yield _read_line(line, f'{name}:{number}')
+                    yield read_line(line, f'{name}:{number}')
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DatasetError(f'{name}:{number + 1} cannot be read ({error}): the file is damaged or no JSONL.') from error
 
@@ -211,10 +212,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, 'sha256').hexdigest()
 
 
-def _read_line(line: str, where: str) -> Crystal:
-    """Read one crystal.
+def read_line(line: str, where: str) -> Crystal:
+    """Read the crystal of one line.
 
-    :param where: file and line, for the message.
+    :param line: its text, a JSON object.
+    :param where: file and line, for the message; the name of a crystal that has none.
+    :raises DatasetError: if it cannot be read.
     """
     try:
         row = json.loads(line)

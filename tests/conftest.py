@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import signal
@@ -14,7 +15,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiida import orm
 
@@ -181,3 +182,12 @@ def toy(entry_points: Any) -> str:
 
     entry_points.add(ToyRelaxWorkChain, 'aiida.workflows:test.toy')
     return 'test.toy'
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Any]]:
+    """Return a function that starts a server on this machine, which ends with the test."""
+    from tests.local_server import serving
+
+    with contextlib.ExitStack() as stack:
+        yield lambda answer: stack.enter_context(serving(answer))

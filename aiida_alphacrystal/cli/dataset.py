@@ -221,6 +221,9 @@ def _build(source: Source, *, output: Path, stated: str | None, output_format: s
     except UnreachableError as error:
         raise Failure(str(error)) from error
     tell_left_out('Entries that cannot be used', [(row['material_id'], row['reason']) for row in card['left_out']])
+    for name, file in card['files'].items():
+        if not file['crystals']:
+            click.echo(f'{name} is empty: so few formulas miss a share; give more, or another --seed.', err=True)
     click.echo(f'Wrote the crystals and their card to {output}.', err=True)
     if output_format == 'json':
         print_json(card)

@@ -22,6 +22,8 @@ _CLOSEST = 0.5
 #: Cells smaller than this are mistakes, cubic angstrom.
 _SMALLEST = 1e-3
 
+_ISOTOPES = frozenset({'D', 'T'})
+
 #: Decimals of the lattice (A) and of the fractional coordinates in a file.
 _DECIMALS = 8
 
@@ -97,18 +99,27 @@ def finite_number(value: Any) -> float | None:
 
 def _why_not(structure: Structure) -> str | None:
     """Return why a structure is no ordered crystal of known elements, or None."""
-    if not len(structure):
-        return 'no atoms'
     if any(len(site.species) > 1 for site in structure):
         return 'several elements share a site'
     if not structure.is_ordered:
         return 'a site is only partly occupied'
-    unknown = sorted({site.specie.symbol for site in structure} - supported_elements())
-    if unknown:
+    if isotopes := sorted({_name(site.specie) for site in structure} & _ISOTOPES):
+        return f'the isotope {isotopes[0]} in place of an element'
+    if unknown := sorted({site.specie.symbol for site in structure} - supported_elements()):
         return f'the element {unknown[0]} is not known'
+    return _why_not_cell(structure) if len(structure) else 'no atoms'
+
+
+def _why_not_cell(structure: Structure) -> str | None:
+    """Return why lattice and coordinates cannot be used, or None."""
     if not np.isfinite(structure.lattice.matrix).all() or not np.isfinite(structure.frac_coords).all():
         return 'numbers that are not finite'
     return 'a lattice without volume' if abs(structure.volume) < _SMALLEST else None
+
+
+def _name(species: Any) -> str:
+    """Return what a site was called, which pymatgen keeps where the symbol is already that of the element."""
+    return str(getattr(getattr(species, 'element', species), 'name', species.symbol))
 
 
 def _rounded(array: Any) -> list[list[float]]:

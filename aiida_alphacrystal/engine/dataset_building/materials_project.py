@@ -16,7 +16,13 @@ from typing import Any
 from aiida_alphacrystal.engine.dataset_building.crystals import UnusableError, finite_number, primitive_crystal
 from aiida_alphacrystal.engine.dataset_building.filters import Filters
 from aiida_alphacrystal.engine.dataset_building.sources import Cursor, Entry, Fetched
-from aiida_alphacrystal.engine.dataset_building.web import BACK_OFF, patient_session, refused, unreachable
+from aiida_alphacrystal.engine.dataset_building.web import (
+    BACK_OFF,
+    UnreachableError,
+    patient_session,
+    refused,
+    unreachable,
+)
 from aiida_alphacrystal.engine.datasets import Crystal, DatasetError
 from aiida_alphacrystal.engine.errors import one_sentence
 
@@ -82,7 +88,7 @@ class MaterialsProjectSource:
             ) as rester:
                 summary = rester.materials.summary
                 total = summary.count(self._criteria())
-                facts = {'database_version': rester.db_version}
+                facts = {'database_version': rester.db_version, 'matching': total}
                 while page * self.page_size < total:
                     page += 1
                     found = summary.search(
@@ -93,8 +99,21 @@ class MaterialsProjectSource:
                         _page=page,
                         _sort_fields='material_id',
                     )
+                    self._check_page(page, len(found), total)
                     last = page * self.page_size >= total
                     yield Fetched(tuple(map(_entry, found)), None if last else page, total, facts)
+
+    def _check_page(self, page: int, found: int, total: int) -> None:
+        """See that a page is full, or nobody would notice what is missing.
+
+        :raises UnreachableError: if it is not.
+        """
+        expected = min(self.page_size, total - (page - 1) * self.page_size)
+        if found != expected:
+            raise UnreachableError(
+                f'The Materials Project has sent {found} materials in place of {expected} on page {page}, as while it '
+                'is being updated: give another directory and run the command again.'
+            )
 
     def _search(self) -> dict[str, Any]:
         """Return the query in the words of the client."""

@@ -23,6 +23,7 @@ from aiida_alphacrystal.engine.datasets import Crystal, DatasetError
 
 if TYPE_CHECKING:
     import requests
+    from pymatgen.core import Structure
 
 __all__ = ('OptimadeSource', 'read_structure')
 
@@ -122,8 +123,9 @@ class OptimadeSource:
             raise DatasetError(f'{asked} is not an answer of OPTIMADE: give the base URL of a provider.')
         for structure in data:
             name = str(structure.get('id'))
-            attributes = structure.get('attributes') or {}
-            yield Entry(name, functools.partial(self._read, name, attributes))
+            attributes = structure.get('attributes')
+            known = attributes if isinstance(attributes, Mapping) else {}
+            yield Entry(name, functools.partial(self._read, name, known))
 
     def _read(self, name: str, attributes: Mapping[str, Any]) -> Crystal:
         energies = (
@@ -164,23 +166,27 @@ def read_structure(
     :param e_above_hull: energy above the convex hull, eV/atom, or None where it is not known.
     :raises UnusableError: if it is no ordered crystal of known elements.
     """
-    from pymatgen.core import Structure
-
-    if attributes.get('dimension_types', [1, 1, 1]) not in ([1, 1, 1], None):
-        raise UnusableError('not periodic in all three directions')
-    if set(attributes.get('structure_features') or ()) & {'assemblies', 'site_attachments'}:
-        raise UnusableError('sites that depend on each other, or atoms without positions')
     try:
-        species = _species(attributes)
-        symbols = [species[site] for site in attributes['species_at_sites']]
-        structure = Structure(
-            attributes['lattice_vectors'], symbols, attributes['cartesian_site_positions'], coords_are_cartesian=True
-        )
+        structure = _structure(attributes)
     except UnusableError:
         raise
     except Exception as error:  # whatever a provider sends in place of numbers and names
         raise UnusableError('no lattice, positions and species as OPTIMADE defines them') from error
     return primitive_crystal(structure, name, formation_energy_per_atom, e_above_hull)
+
+
+def _structure(attributes: Mapping[str, Any]) -> Structure:
+    """Return the structure that attributes describe; any exception says that they describe none."""
+    from pymatgen.core import Structure
+
+    if (attributes.get('dimension_types') or [1, 1, 1]) != [1, 1, 1]:
+        raise UnusableError('not periodic in all three directions')
+    if {*(attributes.get('structure_features') or ())} & {'assemblies', 'site_attachments'}:
+        raise UnusableError('sites that depend on each other, or atoms without positions')
+    species = _species(attributes)
+    symbols = [species[site] for site in attributes['species_at_sites']]
+    lattice, positions = (attributes[name] for name in ('lattice_vectors', 'cartesian_site_positions'))
+    return Structure(lattice, symbols, positions, coords_are_cartesian=True)
 
 
 def _species(attributes: Mapping[str, Any]) -> dict[str, str]:

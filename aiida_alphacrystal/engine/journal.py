@@ -88,7 +88,7 @@ class LineJournal(Generic[Line]):
     def decode(cls, values: Any) -> Line:
         """Return the line that plain values stand for.
 
-        :param values: as :meth:`encode` has made them.
+        :param values: as ``encode`` has made them.
         :raises ValueError: if they stand for none; a ``TypeError`` or ``KeyError`` says the same.
         """
         raise NotImplementedError

@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from aiida import orm
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.datasets import read_crystals
+from aiida_alphacrystal.cli import main
+from aiida_alphacrystal.engine.dataset_building import DatasetSettings, GivenCrystals, build_dataset
+from aiida_alphacrystal.engine.datasets import Crystal, read_crystals
 
 HOWTOS = Path(__file__).parents[2] / 'docs' / 'howto'
 
@@ -43,11 +46,20 @@ def test_a_refiner_of_your_own(silicon_carbide):
 def test_cif_files_become_a_file_of_crystals(tmp_path, monkeypatch, silicon_carbide):
     monkeypatch.chdir(tmp_path)
     Path('cifs').mkdir()
-    structure = silicon_carbide.get_pymatgen_structure()
-    structure.to(filename='cifs/sic.cif')
-    exec(python_of('train.md'), {})
-    (crystal,) = read_crystals(Path('crystals.jsonl'))
+    silicon_carbide.get_pymatgen_structure().to(filename='cifs/sic.cif')
+    command = re.search(r'^aiida-alphacrystal (dataset folder .*)', (HOWTOS / 'train.md').read_text('utf-8'), re.M)[1]
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), '--val', '0', '--test', '0'])
+    assert ended.value.code == 0
+    (crystal,) = read_crystals(Path('data/train.jsonl.gz'))
     assert (crystal.material_id, sorted(crystal.species)) == ('sic', ['C', 'Si'])
+
+
+def test_what_a_data_set_leaves_in_its_directory_is_told(tmp_path):
+    carbide = Crystal('sic', np.diag([4.36] * 3), ('Si', 'C'), np.array([[0.0] * 3, [0.25] * 3]), 216)
+    build_dataset(GivenCrystals({}, (carbide,)), DatasetSettings(), tmp_path)
+    page = (HOWTOS / 'dataset.md').read_text(encoding='utf-8')
+    assert all(f'`{path.name}`' in page for path in tmp_path.iterdir())
 
 
 def test_the_line_of_a_file_of_crystals_can_be_read(tmp_path):

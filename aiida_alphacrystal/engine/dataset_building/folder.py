@@ -53,7 +53,7 @@ def find_files(path: Path) -> tuple[Path, ...]:
 class FolderSource:
     """Files of crystals.
 
-    CIF files hold one crystal each. A line of JSON has the fields that :func:`read_crystals` reads. A table has a
+    CIF files hold one crystal each. A line of JSON has the fields that ``read_crystals`` reads. A table has a
     column ``cif`` and may have ``material_id``, ``formation_energy_per_atom`` and ``e_above_hull``, as MP-20 has them.
 
     :param path: one file, or a directory, which is searched with all that is in it.

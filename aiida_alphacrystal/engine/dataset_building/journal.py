@@ -63,7 +63,7 @@ class DatasetJournal(LineJournal[Page]):
     def decode(cls, values: Any) -> Page:
         """Return the page that plain values stand for.
 
-        :param values: as :meth:`encode` has made them.
+        :param values: as ``encode`` has made them.
         """
         return Page(
             crystals=tuple(read_line(json.dumps(row), 'crystal') for row in values['crystals']),

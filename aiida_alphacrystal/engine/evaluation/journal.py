@@ -48,7 +48,7 @@ class Journal(LineJournal[EntryResult]):
     def decode(cls, values: Any) -> EntryResult:
         """Return the result that plain values stand for.
 
-        :param values: as :meth:`encode` has made them.
+        :param values: as ``encode`` has made them.
         """
         return read_result(values)
 

@@ -42,6 +42,7 @@ _ELSEWHERE = frozenset(
         'pathlib',
         'plumpy',
         'pymatgen',
+        'requests',
         'rich',
         'scipy',
         'torch',

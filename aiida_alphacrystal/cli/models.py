@@ -158,6 +158,81 @@ def cmd_evaluate_cells(
         print_cell_scores(scores, data.name)
 
 
+@cmd_evaluate.command('distances')
+@_DATA
+@click.option(
+    '--distances',
+    'weights',
+    type=_FILE,
+    metavar='FILE',
+    help='Distance network that `train distances` wrote; by default that of the package.',
+)
+@click.option(
+    '--reference',
+    type=_FILE,
+    metavar='FILE',
+    help='Network to compare with, from `train distances --preset paper-slim`; by default that of the package.',
+)
+@click.option(
+    '--templates',
+    type=_FILE,
+    metavar='FILE',
+    help='Prototypes that `train templates` wrote; by default those of the package.',
+)
+@click.option(
+    '--max-atoms',
+    type=WholeNumber(2, DEFAULT_MAX_ATOMS),
+    metavar='N',
+    default=12,
+    show_default=True,
+    help='Leave larger cells out; the reference takes none above 12.',
+)
+@LIMIT
+@SEED
+@JOBS
+@FORMAT
+@JSON
+def cmd_evaluate_distances(
+    *,
+    data: Path,
+    weights: Path | None,
+    reference: Path | None,
+    templates: Path | None,
+    max_atoms: int,
+    limit: int | None,
+    seed: int,
+    jobs: int | None,
+    output_format: str,
+    as_json: bool,
+) -> None:
+    """Score predicted distances by how far they are from those of known crystals.
+
+    Root mean square errors are over the pairs of different atoms of each primitive cell, with atoms of one element
+    exchanged as it fits best: the mean and the median over crystals, and pooled over all pairs.
+    """
+    from aiida_alphacrystal.cli.progress import StageProgress
+    from aiida_alphacrystal.cli.streams import clean_stdout
+    from aiida_alphacrystal.engine.progress import reporting
+    from aiida_alphacrystal.report.informed import print_distance_scores
+    from aiida_alphacrystal.report.tables import print_json
+
+    stages = {'ours': 'Predicting distances', 'others': 'Asking what we are compared with'}
+    with clean_stdout():
+        from aiida_alphacrystal.engine.datasets import draw_crystals, read_crystals
+        from aiida_alphacrystal.engine.network import load_network, load_reference
+        from aiida_alphacrystal.engine.network.evaluation import evaluate_distances
+        from aiida_alphacrystal.engine.reconstruct.library import load_library
+
+        network, compared, library = load_network(weights), load_reference(reference), load_library(templates)
+        crystals = draw_crystals(read_crystals(data, max_atoms), limit, seed)
+        with StageProgress(stages) as display, reporting(display):
+            scores = evaluate_distances(network, compared, library, crystals, jobs or usable_cores())
+    if as_json or output_format == 'json':
+        print_json(scores)
+    else:
+        print_distance_scores(scores, data.name)
+
+
 def _print_scores(scores: dict[str, Any], number: int, name: str) -> None:
     """Print match rates as a table, with the nearest templates beside ours, and what else there is to know."""
     from rich.markup import escape

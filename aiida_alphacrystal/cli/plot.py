@@ -24,7 +24,7 @@ __all__ = ('cmd_plot',)
 _ENDINGS = ('.png', '.svg', '.pdf')
 
 
-class _PictureFile(click.Path):
+class PictureFile(click.Path):
     """A file for a picture, which its ending says the kind of."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -46,7 +46,7 @@ _OUTPUT = click.option(
     '-o',
     '--output',
     'output',
-    type=_PictureFile(dir_okay=False, path_type=Path),
+    type=PictureFile(dir_okay=False, path_type=Path),
     required=True,
     metavar='FILE',
     help='The picture: a file that ends with .png, .svg or .pdf.',
@@ -265,17 +265,25 @@ def _write(draw: Callable[[], Figure], output: Path) -> None:
     from aiida_alphacrystal.cli.streams import clean_stdout
 
     with clean_stdout():
-        figure = draw()
-        from aiida_alphacrystal.report.plots import save_figure
-
-        try:
-            save_figure(figure, output)
-        except OSError as exception:
-            reason = exception.strerror or one_sentence(exception)
-            raise BadInput(
-                f'{str(output)!r} cannot be written ({reason}): give another file with --output.'
-            ) from exception
+        write_figure(draw(), output, '--output')
     click.echo(f'Wrote {output}.', err=True)
+
+
+def write_figure(figure: Figure, path: Path, option: str) -> None:
+    """Write a picture.
+
+    :param figure: what to write.
+    :param path: with an ending that :class:`PictureFile` takes.
+    :param option: which option named it, for the message.
+    :raises BadInput: if it cannot be written.
+    """
+    from aiida_alphacrystal.report.plots import save_figure
+
+    try:
+        save_figure(figure, path)
+    except OSError as exception:
+        reason = exception.strerror or one_sentence(exception)
+        raise BadInput(f'{str(path)!r} cannot be written ({reason}): give another file with {option}.') from exception
 
 
 def _as_path(identifier: str) -> Path | None:

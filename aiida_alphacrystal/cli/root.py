@@ -16,6 +16,7 @@ from aiida_alphacrystal import __version__
 from aiida_alphacrystal.cli.cells import cmd_cells
 from aiida_alphacrystal.cli.compare import cmd_compare
 from aiida_alphacrystal.cli.dataset import cmd_dataset
+from aiida_alphacrystal.cli.distances import cmd_distances
 from aiida_alphacrystal.cli.errors import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, Interrupted, one_sentence
 from aiida_alphacrystal.cli.evaluate import cmd_evaluate
 from aiida_alphacrystal.cli.hull import cmd_hull
@@ -71,6 +72,7 @@ for _command in (
     cmd_plot,
     cmd_refine,
     cmd_cells,
+    cmd_distances,
     cmd_potential,
     cmd_dataset,
     cmd_train,

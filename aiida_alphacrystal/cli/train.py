@@ -117,7 +117,8 @@ def cmd_train_distances(
 ) -> None:
     """Learn how far apart the atoms of a composition sit.
 
-    The state is kept after every epoch: the same command goes on from there after it has been stopped.
+    The state is kept after every epoch: the same command goes on from there after it has been stopped. Losses and
+    errors by epoch, and how often each distance occurs in the crystals, are drawn into the directory as well.
     """
     from aiida_alphacrystal.cli.progress import StageProgress
 
@@ -130,7 +131,20 @@ def cmd_train_distances(
         given = {'--preset': preset, '--config': config and config.name, '--epochs': epochs}
         options = shlex.join(str(word) for option in given.items() if option[1] for word in option)
         card = train(data, val, output, settings=settings, seed=seed, progress=display, test=test, options=options)
+        _draw_training(data, output, settings.max_atoms)
     _tell(card, output, output_format)
+
+
+def _draw_training(data: Path, output: Path, max_atoms: int) -> None:
+    """Draw how a training of distances went, and what it was given."""
+    from aiida_alphacrystal.engine.network.preparation import prepare
+    from aiida_alphacrystal.report.plots import draw_histogram, draw_training, save_figure
+    from aiida_alphacrystal.report.training import read_curves
+
+    save_figure(draw_training(read_curves(output)), output / 'distances-curve.png')
+    distances = prepare(data, output / 'prepared-train.npz', max_atoms).pair_distances()
+    if len(distances):
+        save_figure(draw_histogram(distances, f'Distances in {data.name}'), output / 'distances-histogram.png')
 
 
 @cmd_train.command('cells')

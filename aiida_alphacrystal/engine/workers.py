@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from aiida_alphacrystal.engine.progress import report
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ('run_all', 'shared', 'sharing', 'team', 'workers')
 
-T = TypeVar('T')
-R = TypeVar('R')
 
 #: How the libraries below numpy and torch are told to compute on one thread; they ask when they are loaded.
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
@@ -101,7 +99,7 @@ def team(thing: Any, jobs: int) -> Iterator[Executor | None]:
         yield executor
 
 
-def run_all(executor: Executor | None, function: Callable[[T], R], items: Sequence[T], stage: str) -> list[R]:
+def run_all(executor: Executor | None, function: Callable[[Any], Any], items: Sequence[Any], stage: str) -> list[Any]:
     """Return what a function gives for every item, in their order, and report how far it has come.
 
     :param executor: as ``team`` gives it.
@@ -110,7 +108,7 @@ def run_all(executor: Executor | None, function: Callable[[T], R], items: Sequen
     :param stage: what the work is called in reports.
     """
     report(stage, 0, len(items))
-    results: list[R] = []
+    results: list[Any] = []
     mapped = map(function, items) if executor is None else executor.map(function, items)
     for result in mapped:
         results.append(result)

@@ -31,6 +31,7 @@ __all__ = (
     'export_distances',
     'predicted_distances',
     'print_distances',
+    'print_matrix',
     'read_exported',
     'read_realised',
 )
@@ -150,21 +151,31 @@ def print_distances(node: DistancesData) -> None:
 
     :param node: the distances.
     """
+    print_matrix(f'{node.get_description()}: expected values (Å)', node.species, node.distances)
+
+
+def print_matrix(heading: str, species: Sequence[str], distances: NDArray[np.float64]) -> None:
+    """Print a matrix as a table, in several parts where it would be too wide.
+
+    :param heading: what stands above it.
+    :param species: element of every atom.
+    :param distances: shape (atoms, atoms), A.
+    """
     from rich.table import Table
 
     from aiida_alphacrystal.report.tables import wide_console
 
-    names = atom_names(node.species)
+    names = atom_names(species)
     console = wide_console()
     room = max(1, (console.width - _NAME_WIDTH) // _COLUMN_WIDTH)
     blocks = -(-len(names) // room)
-    title: str | None = f'{node.get_description()}: expected values (Å)'
+    title: str | None = heading
     for columns in np.array_split(np.arange(len(names)), blocks):
         table = Table(title=title, title_justify='left', header_style='bold')
         table.add_column('', no_wrap=True)
         for column in columns:
             table.add_column(names[column], justify='right', no_wrap=True)
-        for name, row in zip(names, node.distances, strict=True):
+        for name, row in zip(names, distances, strict=True):
             table.add_row(name, *(f'{row[column]:.2f}' for column in columns))
         console.print(table)
         title = None

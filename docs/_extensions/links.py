@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ('setup',)
 
 #: Files outside ``docs/`` that pages link to, and the page that shows each.
-_PAGES = {'benchmarks/README.md': 'benchmarks.md', 'README.md': 'index.md'}
+_PAGES = {
+    'benchmarks/README.md': 'benchmarks.md',
+    'benchmarks/distances.md': 'benchmark_distances.md',
+    'README.md': 'index.md',
+}
 
 #: Packages whose documentation is elsewhere; what cannot be linked to there is no mistake.
 _ELSEWHERE = frozenset(

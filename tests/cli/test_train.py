@@ -158,6 +158,8 @@ def test_distances(cli, tmp_path):
     assert (drawn.returncode, drawn.stdout) == (0, ''), drawn.stderr
     assert 'validation crystals</text>' in (tmp_path / 'curves.svg').read_text(encoding='utf-8')
     assert 'epoch 1 of 2' in completed.stderr
+    for name in ('distances-curve.png', 'distances-histogram.png'):
+        assert (tmp_path / 'weights' / name).read_bytes().startswith(b'\x89PNG')
     assert (tmp_path / 'weights' / 'distances.safetensors').exists()
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins, minimum_image_distances
+from aiida_alphacrystal.engine.distances import DistancePrediction, equal_bins, fine_bins, minimum_image_distances
 
 
 def test_bins_cover_the_range_of_the_paper():
@@ -53,3 +53,33 @@ def test_expectation_of_a_certain_prediction():
     prediction = DistancePrediction(('Na',), edges, np.array([[[0.0, 0.5, 0.5]]]))
     assert prediction.bin_centres == pytest.approx([0.5, 1.5, 3.0])
     assert prediction.expectation == pytest.approx(np.array([[2.25]]))
+
+
+def test_bins_of_the_paper():
+    edges = equal_bins(20)
+    assert len(edges) == 21
+    assert (edges[0], edges[-1]) == (0.9488, 23.3361)
+    assert np.allclose(np.diff(edges), (23.3361 - 0.9488) / 20)
+
+
+def test_quantiles_by_hand():
+    edges = np.array([1.0, 2.0, 4.0, 5.0])
+    prediction = DistancePrediction(('Na',), edges, np.array([[[0.2, 0.6, 0.2]]]))
+    for share, value in ((0.0, 1.0), (0.1, 1.5), (0.2, 2.0), (0.5, 3.0), (0.8, 4.0), (0.9, 4.5), (1.0, 5.0)):
+        assert prediction.quantile(share)[0, 0] == pytest.approx(value), share
+    assert prediction.median[0, 0] == pytest.approx(3.0)
+    low, high = prediction.interval(0.8)
+    assert (low[0, 0], high[0, 0]) == (pytest.approx(1.5), pytest.approx(4.5))
+
+
+@given(st.integers(0, 2**16), st.floats(0.0, 1.0))
+def test_a_quantile_has_its_share_below_it(seed, share):
+    rng = np.random.default_rng(seed)
+    chances = rng.random((2, 2, 64)) * (rng.random((2, 2, 64)) > 0.5)
+    chances[..., 3] += 0.1
+    chances /= chances.sum(axis=-1, keepdims=True)
+    edges = fine_bins()
+    found = DistancePrediction(('Na', 'Cl'), edges, chances).quantile(share)
+    for index in np.ndindex(2, 2):
+        below = np.interp(found[index], edges, np.concatenate([[0.0], chances[index].cumsum()]))
+        assert below == pytest.approx(share, abs=1e-9)

@@ -55,6 +55,10 @@ class PreparedData:
             yield self.elements[atoms : atoms + size], self.features[atoms : atoms + size], matrix
             atoms, pairs = atoms + size, pairs + size * size
 
+    def pair_distances(self) -> npt.NDArray[np.float64]:
+        """Return the distances of all different atoms, each pair once, shape (pairs,), A."""
+        return np.concatenate([matrix[np.triu_indices(len(matrix), 1)] for _, _, matrix in self.crystals()])
+
     def save(self, path: Path) -> None:
         """Write the arrays as one file.
 

@@ -8,6 +8,7 @@ volume. Here the known compounds vote, and the candidates are chosen to be right
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
     from aiida_alphacrystal.engine.settings import TemplateSettings
 
-__all__ = ('distinct_candidates', 'is_new', 'propose', 'same_stoichiometry')
+__all__ = ('distinct_candidates', 'is_new', 'nearest_templates', 'propose', 'same_stoichiometry')
 
 #: Candidates closer than this are the same structure; tight, since relaxation may still separate them.
 _MATCHER = StructureMatcher(ltol=0.1, stol=0.15, angle_tol=3)
@@ -94,6 +95,30 @@ def distinct_candidates(
         if len(chosen) == most:
             break
     return chosen
+
+
+def nearest_templates(
+    library: PrototypeLibrary,
+    formula: Formula,
+    formula_units: int,
+    most: int,
+    excluded: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Candidate, ...]:
+    """Return the most probable templates of one cell, quickly: decorations only where there is nothing else.
+
+    :param library: the prototypes.
+    :param formula: what to place.
+    :param formula_units: formula units in the cell.
+    :param most: how many to return.
+    :param excluded: known compounds that may not vote, shape (members,); none by default.
+    :return: candidates, the atoms of each in the order of the formula; the probability of each is that of being right
+        where none before it is.
+    """
+    fixed = dataclasses.replace(formula, formula_units=formula_units)
+    natoms = fixed.atoms_per_unit * formula_units
+    proposals = rank_proposals(library, fixed, natoms, most, excluded, decorate=False)
+    proposals = proposals or rank_proposals(library, fixed, natoms, most, excluded)
+    return tuple(_build(library, fixed, proposal) for proposal in proposals)
 
 
 def same_stoichiometry(library: PrototypeLibrary, formula: Formula, max_atoms: int) -> Iterator[Structure]:

@@ -1,6 +1,6 @@
 """Draw results: figures of matplotlib, made without its global state, and how they are written to files."""
 
-from aiida_alphacrystal.report.plots.distances import draw_comparison, draw_distances
+from aiida_alphacrystal.report.plots.distances import draw_comparison, draw_distances, draw_histogram, draw_informed
 from aiida_alphacrystal.report.plots.energies import draw_energies
 from aiida_alphacrystal.report.plots.structure import draw_structure
 from aiida_alphacrystal.report.plots.style import PLOT_FORMATS, save_figure
@@ -11,6 +11,8 @@ __all__ = (
     'draw_comparison',
     'draw_distances',
     'draw_energies',
+    'draw_histogram',
+    'draw_informed',
     'draw_structure',
     'draw_training',
     'save_figure',

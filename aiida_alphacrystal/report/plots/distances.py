@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_alphacrystal.report.plots.style import DIFFERENCES, SEQUENCE, new_figure
+from aiida_alphacrystal.report.plots.style import COLOURS, DIFFERENCES, SEQUENCE, new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.report.distances import RealisedDistances
 
-__all__ = ('draw_comparison', 'draw_distances')
+__all__ = ('draw_comparison', 'draw_distances', 'draw_histogram', 'draw_informed')
 
 #: Cells of at most so many atoms have their distances written into the picture.
 _WITH_NUMBERS = 10
 _UNIT = 'distance (Å)'
+
+#: Width of a bar of a histogram, A.
+_BAR = 0.1
 
 
 def draw_distances(prediction: DistancePrediction, names: Sequence[str], title: str) -> Figure:
@@ -58,6 +61,56 @@ def draw_comparison(realised: RealisedDistances) -> Figure:
     symmetric = {'vmin': -largest, 'vmax': largest}
     _draw_matrix(figure, axes[2], difference, realised.names, title, 'difference (Å)', cmap=DIFFERENCES, **symmetric)
     figure.suptitle(realised.title)
+    return figure
+
+
+def draw_informed(facts: Mapping[str, Any], known: str = '') -> Figure:
+    """Draw predicted distances and how uncertain they are, and those of a crystal beside them where there is one.
+
+    :param facts: what :func:`~aiida_alphacrystal.report.informed.informed_facts` gives.
+    :param known: what the crystal is called.
+    """
+    predicted, limits = np.array(facts['distances']), (np.array(facts['lower']), np.array(facts['upper']))
+    panels = 2 if facts['true'] is None else 4
+    figure = new_figure(4.6 * panels, 4.2)
+    axes = list(figure.subplots(1, panels))
+    matrices = [predicted] if facts['true'] is None else [predicted, np.array(facts['true'])]
+    scale = {'vmin': min(one.min() for one in matrices), 'vmax': max(one.max() for one in matrices)}
+    for matrix, title in zip(matrices, ('predicted', f'true: {known}'), strict=False):
+        _draw_matrix(figure, axes.pop(0), matrix, facts['atoms'], title, _UNIT, cmap=SEQUENCE, **scale)
+    if facts['true'] is not None:
+        difference = matrices[1] - predicted
+        largest = max(float(np.abs(difference).max()), 0.05)
+        title = f'true - predicted, RMS {facts["rms"]:.2f} Å'
+        symmetric = {'vmin': -largest, 'vmax': largest}
+        _draw_matrix(
+            figure, axes.pop(0), difference, facts['atoms'], title, 'difference (Å)', cmap=DIFFERENCES, **symmetric
+        )
+    width = limits[1] - limits[0]
+    _draw_matrix(figure, axes.pop(0), width, facts['atoms'], 'width of the 90 % interval', 'Å', cmap=SEQUENCE)
+    figure.suptitle(f'{facts["formula"]}: distances between atoms', parse_math=False)
+    return figure
+
+
+def draw_histogram(distances: NDArray[np.float64], title: str) -> Figure:
+    """Draw how often each distance occurs, as Figure 3 of the paper does, and on a logarithmic scale for the rare ones.
+
+    :param distances: between different atoms, shape (pairs,), A.
+    :param title: what they are of.
+    """
+    figure = new_figure(6.5, 4.2)
+    axes = figure.subplots()
+    edges = np.arange(0.0, np.ceil(distances.max()) + _BAR, _BAR)
+    axes.hist(distances, bins=edges, color=COLOURS[0], label='linear scale, on the left')
+    axes.set_xlabel(_UNIT)
+    axes.set_ylabel('pairs of atoms')
+    rare = axes.twinx()
+    rare.hist(
+        distances, bins=edges, histtype='step', log=True, color=COLOURS[3], label='logarithmic scale, on the right'
+    )
+    handles = [handle for where in (axes, rare) for handle in where.get_legend_handles_labels()[0]]
+    axes.legend(handles=handles, frameon=False, fontsize=9)
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

@@ -78,6 +78,14 @@ def test_prepared_distances_are_in_the_order_of_the_formula():
     np.testing.assert_allclose(distances[0, 1], 2.0 * np.sqrt(3), atol=1e-6)
 
 
+def test_distances_of_different_atoms():
+    data = prepare_crystals((rock_salt('Na', 'Cl', 5.64), perovskite('Sr', 'Ti', 'O', 4.0)))
+    distances = data.pair_distances()
+    assert len(distances) == 1 + 10
+    assert distances[0] == pytest.approx(2.82)
+    assert sorted(distances[1:])[:3] == pytest.approx([2.0] * 3)
+
+
 def test_prepared_files_come_back_and_are_used_again(data_file, tmp_path):
     target = tmp_path / 'prepared.npz'
     made = prepare(data_file, target)

@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins, minimum_image_distances
 from aiida_alphacrystal.report.distances import atom_names, compare_distances
-from aiida_alphacrystal.report.plots import draw_comparison, draw_distances
+from aiida_alphacrystal.report.plots import draw_comparison, draw_distances, draw_histogram, draw_informed
 
 PEROVSKITE = Structure.from_spacegroup(221, Lattice.cubic(3.9), ['O', 'Sr', 'Ti'], [[0.5, 0.5, 0], [0] * 3, [0.5] * 3])
 SPECIES = ('Sr', 'Ti', 'O', 'O', 'O')
@@ -109,3 +109,37 @@ def test_numbers_can_be_read_on_their_squares():
                 for colour in (image.cmap(image.norm(matrix_of(axes)[row, column]))[:3], to_rgb(text.get_color()))
             )
             assert abs(behind - ink) > 0.4
+
+
+FACTS = {
+    'formula': 'NaCl',
+    'atoms': ['Na1', 'Cl1'],
+    'distances': [[4.0, 2.8], [2.8, 4.0]],
+    'lower': [[3.9, 2.7], [2.7, 3.9]],
+    'upper': [[4.2, 2.8], [2.8, 4.2]],
+    'true': None,
+    'rms': None,
+}
+
+
+def test_predicted_distances_and_how_uncertain_they_are():
+    predicted, width = panels(draw_informed(FACTS))
+    np.testing.assert_array_equal(matrix_of(predicted), FACTS['distances'])
+    np.testing.assert_allclose(matrix_of(width), [[0.3, 0.1], [0.1, 0.3]])
+
+
+def test_the_true_distances_share_the_scale_of_the_predicted_ones():
+    true = [[4.1, 2.9], [2.9, 4.1]]
+    predicted, known, difference, _ = panels(draw_informed({**FACTS, 'true': true, 'rms': 0.1}, 'found.cif'))
+    np.testing.assert_array_equal(matrix_of(known), true)
+    np.testing.assert_allclose(matrix_of(difference), np.full((2, 2), 0.1))
+    assert known.images[0].get_clim() == predicted.images[0].get_clim() == (2.8, 4.1)
+    assert known.get_title() == 'true: found.cif'
+    assert difference.get_title() == 'true - predicted, RMS 0.10 Å'
+
+
+def test_how_often_each_distance_occurs():
+    axes, rare = draw_histogram(np.array([2.05, 2.06, 2.75, 4.05]), 'mine').axes
+    bars = {round(bar.get_x(), 6): bar.get_height() for bar in axes.patches if bar.get_height()}
+    assert bars == {2.0: 2, 2.7: 1, 4.0: 1}
+    assert rare.get_yscale() == 'log'

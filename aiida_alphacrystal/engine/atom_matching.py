@@ -40,17 +40,27 @@ def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequ
     np.fill_diagonal(target, 0.0)
     elements = np.array(species)
     order = _assign_profiles(found, target, elements)
+    same = np.triu(elements[:, None] == elements, 1)
+    best = _swap(order.copy(), found, target, same)
+    least = _deviation(best, found, target)
     generator = np.random.default_rng(0)
-    starts = [order]
-    for _ in range(_RESTARTS):
+    for _ in range(_RESTARTS if same.any() else 0):
+        if least <= _GAIN:
+            break
         shuffled = order.copy()
         for element in dict.fromkeys(species):
             rows = np.flatnonzero(elements == element)
             shuffled[rows] = generator.permutation(shuffled[rows])
-        starts.append(shuffled)
-    same = np.triu(elements[:, None] == elements, 1)
-    ends = [_swap(start, found, target, same) for start in starts]
-    return min(ends, key=lambda end: float(((found[np.ix_(end, end)] - target) ** 2).sum()))
+        end = _swap(shuffled, found, target, same)
+        deviation = _deviation(end, found, target)
+        if deviation < least:
+            best, least = end, deviation
+    return best
+
+
+def _deviation(order: IntArray, found: FloatArray, target: FloatArray) -> float:
+    """Return the squared deviation of the matrix in an order."""
+    return float(((found[np.ix_(order, order)] - target) ** 2).sum())
 
 
 def _swap(order: IntArray, found: FloatArray, target: FloatArray, same: npt.NDArray[np.bool_]) -> IntArray:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.datasets import Crystal
     from aiida_alphacrystal.engine.network.informed import InformedDistances
+    from aiida_alphacrystal.engine.reconstruct import PrototypeLibrary
 
 __all__ = ('cmd_distances',)
 
@@ -63,9 +64,12 @@ def cmd_distances(
 
     compound = parse_formula(formula)
     with clean_stdout():
+        from aiida_alphacrystal.engine.reconstruct import load_library
+
         known = None if structure is None else _read_structure(structure, compound)
-        units = _formula_units(compound, formula_units, known)
-        found = _predict(compound, units, templates=templates)
+        library = load_library()
+        units = _formula_units(compound, formula_units, known, library)
+        found = _predict(compound, units, library if templates else None)
         true = None if known is None else _true(known, found)
         facts = informed_facts(compound.cell_formula(units), found, true)
         if plot is not None:
@@ -92,13 +96,12 @@ def _read_structure(path: Path, compound: Formula) -> Crystal:
     return crystal
 
 
-def _formula_units(compound: Formula, wanted: int | None, known: Crystal | None) -> int:
+def _formula_units(compound: Formula, wanted: int | None, known: Crystal | None, library: PrototypeLibrary) -> int:
     """Return how many formula units the cell holds.
 
     :raises BadInput: if the formula, the option and the structure do not agree, or the cell would be too large.
     """
     from aiida_alphacrystal.engine.cells import TemplateVotes, load_cell_model, predict_cells
-    from aiida_alphacrystal.engine.reconstruct import load_library
     from aiida_alphacrystal.engine.settings import PredictionSettings
 
     stated = {
@@ -117,33 +120,28 @@ def _formula_units(compound: Formula, wanted: int | None, known: Crystal | None)
             raise BadInput(f'The cell would hold {natoms} atoms, more than {DEFAULT_MAX_ATOMS}: give a smaller one.')
         return units
     settings = PredictionSettings()
-    cells = predict_cells(load_cell_model(), compound, settings.cells, DEFAULT_MAX_ATOMS, TemplateVotes(load_library()))
+    cells = predict_cells(load_cell_model(), compound, settings.cells, DEFAULT_MAX_ATOMS, TemplateVotes(library))
     return cells[0].formula_units
 
 
-def _predict(compound: Formula, units: int, *, templates: bool) -> InformedDistances:
+def _predict(compound: Formula, units: int, library: PrototypeLibrary | None) -> InformedDistances:
     from aiida_alphacrystal.engine.features import featurize
     from aiida_alphacrystal.engine.network import load_network, predict_distances
     from aiida_alphacrystal.engine.network.informed import InformedDistances, with_templates
-    from aiida_alphacrystal.engine.reconstruct import load_library
 
     rows = featurize(compound, units, compound.atoms_per_unit * units)
     prediction = predict_distances(load_network(), rows, compound.species(units))
-    if templates:
-        return with_templates(prediction, load_library(), compound, units)
+    if library is not None:
+        return with_templates(prediction, library, compound, units)
     return InformedDistances(prediction, prediction.expectation, None, 0.0)
 
 
 def _true(known: Crystal, found: InformedDistances) -> Any:
     """Return the distances of the crystal, its atoms in the order that fits best."""
-    import numpy as np
-
-    from aiida_alphacrystal.engine.atom_matching import match_atoms
+    from aiida_alphacrystal.engine.atom_matching import in_order_of
     from aiida_alphacrystal.engine.network.evaluation import true_distances
 
-    matrix = true_distances(known)
-    order = match_atoms(matrix, found.estimate, found.distribution.species)
-    return matrix[np.ix_(order, order)]
+    return in_order_of(found.estimate, true_distances(known), found.distribution.species)
 
 
 def _draw(facts: dict[str, Any], plot: Path, structure: Path | None) -> None:

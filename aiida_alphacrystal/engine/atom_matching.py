@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ('match_atoms', 'match_many')
+__all__ = ('in_order_of', 'match_atoms', 'match_many')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -56,6 +56,17 @@ def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequ
         if deviation < least:
             best, least = end, deviation
     return best
+
+
+def in_order_of(expected: npt.ArrayLike, distances: npt.ArrayLike, species: Sequence[Hashable]) -> FloatArray:
+    """Return distances with the atoms of each element in the order that comes closest to the expected ones.
+
+    :param expected: expected distances, shape (atoms, atoms), A.
+    :param distances: distances of the crystal, shape (atoms, atoms), A.
+    :param species: element of every row of both matrices, equal elements side by side.
+    """
+    order = match_atoms(distances, expected, species)
+    return np.asarray(distances, dtype=np.float64)[np.ix_(order, order)]
 
 
 def _deviation(order: IntArray, found: FloatArray, target: FloatArray) -> float:

@@ -112,16 +112,16 @@ def compare_distances(prediction: DistancePrediction, structure: Structure, rank
     :param rank: its place in the ranking.
     :param title: what it is.
     """
-    from aiida_alphacrystal.engine.atom_matching import match_atoms
+    from aiida_alphacrystal.engine.atom_matching import in_order_of
     from aiida_alphacrystal.engine.distances import minimum_image_distances
 
     symbols = [site.specie.symbol for site in structure]
     elements = list(dict.fromkeys(prediction.species))
     grouped = sorted(range(len(symbols)), key=lambda atom: elements.index(symbols[atom]))
     found = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)[np.ix_(grouped, grouped)]
-    order = match_atoms(found, prediction.expectation, prediction.species)
+    ordered = in_order_of(prediction.expectation, found, prediction.species)
     names = tuple(atom_names(prediction.species))
-    return RealisedDistances(names, prediction.expectation, found[np.ix_(order, order)], rank, title)
+    return RealisedDistances(names, prediction.expectation, ordered, rank, title)
 
 
 def atom_names(species: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aiida_alphacrystal.engine.atom_matching import match_atoms
+from aiida_alphacrystal.engine.atom_matching import in_order_of
 from aiida_alphacrystal.engine.datasets import DatasetError
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.errors import SettingsError
@@ -97,9 +97,11 @@ def evaluate_distances(
         'ours': [answer.ours for answer in answers],
         **{name: [other[name] for other in others] for name in ('network', 'reference', 'nearest_template')},
     }
+    true = [true_distances(crystal) for crystal in known]
+    species = [formula.species(units) for formula, units in cells]
     return {
-        **_tables(known, cells, predicted),
-        **_coverage(known, answers),
+        **_tables(known, species, true, predicted),
+        **_coverage(species, true, answers),
         'seconds_per_1000': 1000 * seconds / len(known),
         'jobs': min(jobs, len(chunks)),
     }
@@ -157,12 +159,11 @@ def _nearest(library: PrototypeLibrary, formula: Formula, units: int) -> FloatAr
 
 def _tables(
     crystals: Sequence[Crystal],
-    cells: Sequence[tuple[Formula, int]],
+    species: Sequence[tuple[str, ...]],
+    true: Sequence[FloatArray],
     predicted: dict[str, list[FloatArray | None]],
 ) -> dict[str, Any]:
     """Return the scores of all predictors."""
-    true = [true_distances(crystal) for crystal in crystals]
-    species = [formula.species(units) for formula, units in cells]
     mean = _mean_distance(true)
     everything: dict[str, list[FloatArray | None]] = {**predicted, 'chance': [np.full_like(one, mean) for one in true]}
     # where no known compound has the stoichiometry, the nearest template can do no better than chance
@@ -203,15 +204,14 @@ def _mean_distance(matrices: Sequence[FloatArray]) -> float:
     return total / sum(len(matrix) * (len(matrix) - 1) for matrix in matrices)
 
 
-def _coverage(crystals: Sequence[Crystal], answers: Sequence[_Answer]) -> dict[str, float]:
+def _coverage(
+    species: Sequence[tuple[str, ...]], true: Sequence[FloatArray], answers: Sequence[_Answer]
+) -> dict[str, float]:
     """Return the share of the distances of different atoms inside each interval, atoms matched to our estimate."""
     inside: list[list[float]] = [[] for _ in _INTERVALS]
-    for crystal, answer in zip(crystals, answers, strict=True):
-        truth = true_distances(crystal)
-        formula, units = _cell(crystal)
-        order = match_atoms(truth, answer.ours, formula.species(units))
+    for symbols, truth, answer in zip(species, true, answers, strict=True):
         pairs = np.triu_indices(len(truth), 1)
-        values = truth[np.ix_(order, order)][pairs]
+        values = in_order_of(answer.ours, truth, symbols)[pairs]
         for hits, (low, high) in zip(inside, answer.intervals, strict=True):
             hits.extend(((low[pairs] <= values) & (values <= high[pairs])).tolist())
     return {

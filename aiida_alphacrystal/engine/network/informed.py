@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from aiida_alphacrystal.engine.atom_matching import match_atoms
+from aiida_alphacrystal.engine.atom_matching import in_order_of, match_atoms
 from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network.inference import predict_many
@@ -175,7 +175,7 @@ def align_templates(
     groups = np.cumsum([False, *(one != other for one, other in itertools.pairwise(prediction.species))])
     order = canonical_order(matrices[0], groups)
     first = matrices[0][np.ix_(order, order)]
-    aligned = [first, *(_in_order(matrix, first, prediction.species) for matrix in matrices[1:])]
+    aligned = [first, *(in_order_of(first, matrix, prediction.species) for matrix in matrices[1:])]
     order = match_atoms(prediction.expectation, first, prediction.species)
     network = dataclasses.replace(prediction, probabilities=prediction.probabilities[np.ix_(order, order)])
     chances = np.array([template.probability or 0.0 for template in found], dtype=np.float64)
@@ -236,11 +236,6 @@ def template_weights(probabilities: npt.ArrayLike, mixture: Mixture) -> tuple[Fl
 def mixture_bins() -> FloatArray:
     """Return bins 0.025 A wide from 0.9 to 7 A and widening to 40 A, shape (bins + 1,), A."""
     return np.concatenate([[0.0], np.linspace(0.9, 7.0, 245), np.geomspace(7.0, 40.0, 41)[1:]])
-
-
-def _in_order(matrix: FloatArray, like: FloatArray, species: Sequence[str]) -> FloatArray:
-    order = match_atoms(matrix, like, species)
-    return np.asarray(matrix[np.ix_(order, order)], dtype=np.float64)
 
 
 def _rebin(probabilities: FloatArray, old: FloatArray, edges: FloatArray) -> FloatArray:

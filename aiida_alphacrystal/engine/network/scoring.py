@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from aiida_alphacrystal.engine.atom_matching import match_atoms
+from aiida_alphacrystal.engine.atom_matching import in_order_of
 
 __all__ = ('score_distances',)
 
@@ -34,8 +34,7 @@ def score_distances(
     for guess, truth, symbols in zip(predicted, true, elements, strict=True):
         if len(truth) < 2:
             continue
-        order = match_atoms(truth, guess, symbols)
-        difference = (guess - truth[np.ix_(order, order)]) ** 2
+        difference = (guess - in_order_of(guess, truth, symbols)) ** 2
         pairs.append(len(truth) * (len(truth) - (0 if diagonal else 1)))
         squared.append(float(difference.sum() - (0.0 if diagonal else np.trace(difference))))
     errors = np.sqrt(np.array(squared) / np.array(pairs))

@@ -66,7 +66,8 @@ def run(commands: str, directory: Path) -> str:
     :raises AssertionError: if a command fails.
     """
     (directory / 'home').mkdir(exist_ok=True)
-    dropped = {'AIIDA_PATH', 'AIIDA_PROFILE', 'CI', 'NO_COLOR', 'FORCE_COLOR', 'TTY_COMPATIBLE', 'TTY_INTERACTIVE'}
+    dropped = {'AIIDA_PATH', 'AIIDA_PROFILE', 'CI', 'COLUMNS', 'LINES', 'NO_COLOR', 'FORCE_COLOR'}
+    dropped |= {'TTY_COMPATIBLE', 'TTY_INTERACTIVE'}
     environment = {key: value for key, value in os.environ.items() if key not in dropped} | {
         'HOME': str(directory / 'home'),
         'PATH': os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')]),

@@ -140,4 +140,4 @@ def test_gradient_is_that_of_the_energy(kind, chgnet):
     up, down = chgnet.evaluate_crystals(ends).energies
     here = chgnet.evaluate_crystals([freedom.crystal(variables)])
     gradient = freedom.gradient(variables, here.forces[0], here.stresses[0])
-    assert gradient @ direction == pytest.approx((up - down) / (2 * step), rel=0.01, abs=0.02)
+    assert gradient @ direction == pytest.approx((up - down) / (2 * step), rel=0.03, abs=0.02)

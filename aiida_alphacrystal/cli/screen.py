@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -204,7 +205,9 @@ def _overrides(sources: str, relax: bool, top: int | None) -> dict[str, Any]:
 
 
 def _get_potential(name: str) -> tuple[ResolvedPotential, Callable[[Formula], object]]:
-    """Find a potential and test it; return it and what refuses a compound that it or the network does not know.
+    """Find a potential; return it and what refuses a compound that it or the network does not know.
+
+    It is loaded and tested with the first compound, so that a list that cannot be read is refused at once.
 
     :raises PotentialError: if there is no such potential, or it fails.
     """
@@ -214,11 +217,11 @@ def _get_potential(name: str) -> tuple[ResolvedPotential, Callable[[Formula], ob
     resolved = resolve_potential(name)
     if resolved.notice:
         click.echo(f'Note: {resolved.notice}', err=True)
-    loaded = load_potential(resolved.files)
+    load = functools.cache(lambda: load_potential(resolved.files))
 
     def check(formula: Formula) -> None:
         element_features(formula)
-        loaded.check_elements(frozenset(formula.elements))
+        load().check_elements(frozenset(formula.elements))
 
     return resolved, check
 

@@ -11,7 +11,6 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import norm, qmc
 
 from aiida_alphacrystal.engine.relax.run import Point, Run
 from aiida_alphacrystal.engine.relax.soundness import out_of_bounds, unsound
@@ -117,6 +116,8 @@ class BayesianRun(Run):
 
     def _next(self) -> NDArray[np.float64] | None:
         """Return where to look next, in units of the box; None where nothing is to be gained."""
+        from scipy.stats import norm
+
         dimension = len(self._reach)
         first = _FIRST_POINTS + _POINTS_PER_VARIABLE * dimension
         known = len(self._values)
@@ -159,6 +160,8 @@ class BayesianRun(Run):
 
 def _sobol(dimension: int, number: int) -> NDArray[np.float64]:
     """Return points of the unit box from -1 to 1, the first of a fixed sequence; its zeroth is the middle."""
+    from scipy.stats import qmc
+
     exponent = max(1, int(np.ceil(np.log2(number + 1))))
     points: NDArray[np.float64] = 2 * qmc.Sobol(dimension, scramble=False).random_base2(exponent) - 1
     points[0] = 0  # the corner of the box

@@ -214,9 +214,18 @@ def cmd_train_templates(
         raise BadInput('There is nothing to learn from: give --data FILE, --group LABEL or both.')
     params.writable_directory(output)
     stages = {} if group is None else {'group': 'Reading the group'}
-    stages |= {'templates': 'Collecting prototypes', 'likeness': 'Comparing prototypes'}
+    stages |= {
+        'templates': 'Collecting prototypes',
+        'likeness': 'Comparing prototypes',
+        'shapes': 'Measuring distances',
+    }
     if extend is None:
-        stages |= {'costs': 'Learning substitution costs', 'calibration': 'Calibrating on formulas kept back'}
+        stages |= {
+            'costs': 'Learning substitution costs',
+            'calibration': 'Calibrating on formulas kept back',
+            'distances': 'Asking for known distances',
+            'correction': 'Learning their correction',
+        }
     with _learning('the same command starts again from the beginning'):
         from aiida_alphacrystal.engine.reconstruct.training import train_templates
 

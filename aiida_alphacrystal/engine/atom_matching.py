@@ -44,13 +44,17 @@ def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequ
     best = _swap(order.copy(), found, target, same)
     least = _deviation(best, found, target)
     generator = np.random.default_rng(0)
-    for _ in range(_RESTARTS if same.any() else 0):
+    begun = {order.tobytes()}
+    for _ in range(_RESTARTS if np.count_nonzero(same) > 1 else 0):
         if least <= _GAIN:
             break
         shuffled = order.copy()
         for element in dict.fromkeys(species):
             rows = np.flatnonzero(elements == element)
             shuffled[rows] = generator.permutation(shuffled[rows])
+        if shuffled.tobytes() in begun:
+            continue
+        begun.add(shuffled.tobytes())
         end = _swap(shuffled, found, target, same)
         deviation = _deviation(end, found, target)
         if deviation < least:
@@ -71,13 +75,13 @@ def in_order_of(expected: npt.ArrayLike, distances: npt.ArrayLike, species: Sequ
 
 def _deviation(order: IntArray, found: FloatArray, target: FloatArray) -> float:
     """Return the squared deviation of the matrix in an order."""
-    return float(((found[np.ix_(order, order)] - target) ** 2).sum())
+    return float(((found[order[:, None], order] - target) ** 2).sum())
 
 
 def _swap(order: IntArray, found: FloatArray, target: FloatArray, same: npt.NDArray[np.bool_]) -> IntArray:
     """Swap the pair of atoms that lowers the squared deviation most until no swap lowers it."""
     for _ in range(len(order) ** 2):
-        current = found[np.ix_(order, order)]
+        current = found[order[:, None], order]
         overlap = current @ target.T
         own = np.diag(overlap)
         gain = overlap + overlap.T - own[:, None] - own + 2.0 * current * target
@@ -95,11 +99,14 @@ def _assign_profiles(found: FloatArray, target: FloatArray, elements: npt.NDArra
 
     names = dict.fromkeys(elements.tolist())
     order = np.zeros(len(elements), dtype=np.int64)
-    for name in names:
-        rows = np.flatnonzero(elements == name)
+    places = {name: np.flatnonzero(elements == name) for name in names}
+    for rows in places.values():
+        if len(rows) == 1:
+            order[rows] = rows
+            continue
         cost = np.zeros((len(rows), len(rows)))
-        for other in names:
-            left, right = (np.sort(matrix[np.ix_(rows, elements == other)], axis=1) for matrix in (target, found))
+        for others in places.values():
+            left, right = (np.sort(matrix[rows[:, None], others], axis=1) for matrix in (target, found))
             cost += ((left[:, None] - right) ** 2).sum(axis=-1)
         order[rows] = rows[linear_sum_assignment(cost)[1]]
     return order

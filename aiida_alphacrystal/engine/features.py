@@ -24,6 +24,7 @@ __all__ = (
     'element_table',
     'featurize',
     'site_features',
+    'standardised_table',
     'supported_elements',
 )
 
@@ -70,12 +71,31 @@ def _read_table() -> dict[str, FloatArray]:
 
 def atomic_numbers() -> dict[str, int]:
     """Return the atomic number of every supported element by its symbol."""
+    return dict(_atomic_numbers())
+
+
+@functools.cache
+def _atomic_numbers() -> dict[str, int]:
     return {symbol: int(row[ELEMENT_COLUMNS.index('atomic_number')]) for symbol, row in _read_table().items()}
 
 
 def supported_elements() -> frozenset[str]:
     """Return the symbols of the elements that have all descriptors."""
     return frozenset(_read_table())
+
+
+@functools.cache
+def standardised_table() -> FloatArray:
+    """Return the descriptors by atomic number, each with mean 0 and deviation 1, shape (MAX_Z, 11).
+
+    Elements without descriptors have zeros.
+    """
+    numbers = atomic_numbers()
+    values = np.array(list(_read_table().values()))
+    table = np.zeros((MAX_Z, values.shape[1]))
+    table[[numbers[symbol] for symbol in _read_table()]] = (values - values.mean(axis=0)) / values.std(axis=0)
+    table.flags.writeable = False
+    return table
 
 
 def element_features(formula: Formula) -> FloatArray:

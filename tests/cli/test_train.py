@@ -99,7 +99,7 @@ def test_templates_from_a_group(library):
         f'  2 x no structure (Int) (such as {number})',
         f'  1 x several elements share a site (such as {alloy})',
     ]
-    assert said[0] == '1/5 Reading the group'
+    assert said[0] == '1/8 Reading the group'
 
 
 def test_templates_added_to_a_library(library, tmp_path):

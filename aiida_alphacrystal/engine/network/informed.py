@@ -8,6 +8,7 @@ crystals of ``val`` (``benchmarks/distances.py --fit``).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from aiida_alphacrystal.engine.atom_matching import in_order_of, match_atoms
-from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
+from aiida_alphacrystal.engine.distances import DistancePrediction
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network.inference import predict_many
 from aiida_alphacrystal.engine.network.preparation import canonical_order
-from aiida_alphacrystal.engine.reconstruct.templates import nearest_templates
+from aiida_alphacrystal.engine.reconstruct.template_distances import template_distances
+from aiida_alphacrystal.engine.reconstruct.templates import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +47,13 @@ FloatArray = npt.NDArray[np.float64]
 _TEMPLATES = 4
 
 #: A further template that is less probable than this changes nothing that is seen.
-_NEGLIGIBLE = 0.005
+_NEGLIGIBLE = 0.01
 
 #: Of the probability that no template is right, the network has this at least.
 _LEAST_LEFT = 1e-3
+
+#: Relative deviations at which the mixture of deviations is tabulated, close enough for the smallest of its scales.
+_DEVIATIONS = np.linspace(-0.6, 0.6, 6001)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +69,11 @@ class Mixture:
     :param pull: how far its size is changed towards that of the network: 0 not at all, 1 all the way.
     """
 
-    sharpness: float = 0.78
-    network: float = 17.4
-    scales: tuple[float, ...] = (0.005, 0.014, 0.08)
-    shares: tuple[float, ...] = (0.25, 0.67, 0.08)
-    trusted: float = 0.1
+    sharpness: float = 0.89
+    network: float = 9.8
+    scales: tuple[float, ...] = (0.004, 0.012, 0.08)
+    shares: tuple[float, ...] = (0.39, 0.53, 0.08)
+    trusted: float = 0.3
     doubt: float = 0.15
     pull: float = 0.2
 
@@ -164,22 +169,19 @@ def align_templates(
     :param formula_units: formula units in the cell.
     :param excluded: known compounds that may not vote, shape (members,); none by default.
     """
-    nearest = nearest_templates(library, formula, formula_units, _TEMPLATES, excluded)
-    found = nearest[:1] + tuple(template for template in nearest[1:] if (template.probability or 0.0) > _NEGLIGIBLE)
+    found = template_distances(library, formula, formula_units, _TEMPLATES, excluded, _NEGLIGIBLE)
     natoms = len(prediction.species)
     if not found:
         return AlignedTemplates(np.empty((0, natoms, natoms)), np.empty(0), prediction, '')
-    matrices = [
-        minimum_image_distances(template.structure.lattice.matrix, template.structure.frac_coords) for template in found
-    ]
+    matrices = [template.distances for template in found]
     groups = np.cumsum([False, *(one != other for one, other in itertools.pairwise(prediction.species))])
     order = canonical_order(matrices[0], groups)
     first = matrices[0][np.ix_(order, order)]
     aligned = [first, *(in_order_of(first, matrix, prediction.species) for matrix in matrices[1:])]
     order = match_atoms(prediction.expectation, first, prediction.species)
     network = dataclasses.replace(prediction, probabilities=prediction.probabilities[np.ix_(order, order)])
-    chances = np.array([template.probability or 0.0 for template in found], dtype=np.float64)
-    return AlignedTemplates(np.array(aligned), chances, network, found[0].origin)
+    chances = np.array([template.probability for template in found])
+    return AlignedTemplates(np.array(aligned), chances, network, origin_of(library, found[0].proposal))
 
 
 def inform(templates: AlignedTemplates, mixture: Mixture = MIXTURE) -> InformedDistances:
@@ -234,8 +236,8 @@ def template_weights(probabilities: npt.ArrayLike, mixture: Mixture) -> tuple[Fl
 
 
 def mixture_bins() -> FloatArray:
-    """Return bins 0.025 A wide from 0.9 to 7 A and widening to 40 A, shape (bins + 1,), A."""
-    return np.concatenate([[0.0], np.linspace(0.9, 7.0, 245), np.geomspace(7.0, 40.0, 41)[1:]])
+    """Return bins 0.5 % wide from 0.9 to 7 A and 4 % wide to 40 A, shape (bins + 1,), A."""
+    return np.concatenate([[0.0], np.geomspace(0.9, 7.0, 412), np.geomspace(7.0, 40.0, 41)[1:]])
 
 
 def _rebin(probabilities: FloatArray, old: FloatArray, edges: FloatArray) -> FloatArray:
@@ -249,7 +251,11 @@ def _rebin(probabilities: FloatArray, old: FloatArray, edges: FloatArray) -> Flo
 
 def _spread(distances: FloatArray, edges: FloatArray, mixture: Mixture) -> FloatArray:
     """Return the probabilities of the bins where a template is right, shape (pairs, bins)."""
-    chances = np.zeros((len(distances), len(edges) - 1))
-    for scale, share in zip(mixture.scales, mixture.shares, strict=True):
-        chances += share * np.diff(ndtr((edges / distances[:, None] - 1.0) / scale), axis=-1)
-    return chances
+    return np.diff(np.interp(edges / distances[:, None] - 1.0, _DEVIATIONS, _cumulative(mixture)), axis=-1)
+
+
+@functools.lru_cache(maxsize=8)
+def _cumulative(mixture: Mixture) -> FloatArray:
+    """Return how probable it is that the distances of a right template are off by less, shape of the deviations."""
+    terms = [share * ndtr(_DEVIATIONS / scale) for scale, share in zip(mixture.scales, mixture.shares, strict=True)]
+    return np.asarray(sum(terms))

@@ -86,6 +86,10 @@ class Arrangements:
     :param votes: logarithm of the votes, shape (prototypes, assignments).
     :param volumes: volume per atom that the votes give, shape (prototypes, assignments), cubic angstrom.
     :param nearest: the known compound that says most, shape (prototypes, assignments).
+    :param voters: the known compounds, those of one prototype side by side, shape (voters,).
+    :param owners: prototype of each, increasing, shape (voters,).
+    :param weights: how much each says next to the one of its prototype that says most, shape (voters, assignments).
+    :param voter_volumes: volume per atom that each gives, shape (voters,), cubic angstrom.
     """
 
     prototypes: IntArray
@@ -93,6 +97,10 @@ class Arrangements:
     votes: FloatArray
     volumes: FloatArray
     nearest: IntArray
+    voters: IntArray
+    owners: IntArray
+    weights: FloatArray
+    voter_volumes: FloatArray
 
 
 def substitutions(
@@ -140,15 +148,15 @@ def gather_votes(
     prototypes = library.classes.get(tuple(counts))
     if prototypes is None:
         return None
-    members = library.members_of(tuple(counts))
+    members, context = library.members_of(tuple(counts)), library.contexts_of(tuple(counts))
     if excluded is not None:
+        context = context[torch.from_numpy(~excluded[members])]
         members = members[~excluded[members]]
     if len(members) == 0:
         return None
     present = library.member_elements[members, : len(counts)]
     with torch.no_grad():
         cost = library.cost
-        context = cost.context(torch.from_numpy(present), torch.tensor(counts, dtype=torch.float32))
         costs = cost(
             torch.from_numpy(present[:, slots]),
             context[:, slots],
@@ -213,4 +221,4 @@ def _pool(
     pooled[places] = highest + np.log(total)
     mean[places] = np.add.reduceat(weights * volumes[:, None], starts, axis=0) / total
     nearest[places] = members[np.minimum.reduceat(first, starts, axis=0)]
-    return Arrangements(prototypes, assignments, pooled, mean, nearest)
+    return Arrangements(prototypes, assignments, pooled, mean, nearest, members, owners, weights, volumes)

@@ -1,7 +1,7 @@
 """The prototype library: which arrangements of sites the known crystals have, and which compounds have them.
 
-Of each crystal only its prototype, the elements on the slots, the volume per atom and the energy above the hull are
-kept. Beside them stands what was learnt from which compounds share a prototype.
+Of each crystal only its prototype, the elements on the slots, the volume per atom, the energy above the hull and the
+distances between the sites are kept. Beside them stands what was learnt from which compounds share a prototype.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from aiida_alphacrystal.engine import checkpoint
 from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.features import atomic_numbers
+from aiida_alphacrystal.engine.reconstruct.correction import DistanceCorrection
 from aiida_alphacrystal.engine.reconstruct.likeness import Likenesses
 from aiida_alphacrystal.engine.reconstruct.prototypes import Prototype
+from aiida_alphacrystal.engine.reconstruct.shapes import unflatten
 from aiida_alphacrystal.engine.reconstruct.substitution import SubstitutionCost
+from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +38,7 @@ __all__ = (
 )
 
 FORMAT = 'aiida-alphacrystal templates'
-VERSION = 2
+VERSION = 3
 MAX_SLOTS = 8
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -53,6 +57,8 @@ class PrototypeLibrary:
     :param member_elements: atomic number on each slot, zero padded, shape (members, MAX_SLOTS).
     :param member_volumes: volume per atom of each known compound, shape (members,), cubic angstrom.
     :param member_hulls: energy above the hull of each known compound, 0 where unknown, shape (members,), eV/atom.
+    :param member_distances: distances between the sites of each known compound, scaled to one cubic angstrom per atom,
+        the upper triangle of one after the other, shape (all triangles,).
     :param atomic_volumes: fitted volume of each element by atomic number, shape (100,), cubic angstrom.
     :param alike_first: see :class:`~aiida_alphacrystal.engine.reconstruct.likeness.Likenesses`, shape (pairs,).
     :param alike_second: likewise.
@@ -60,6 +66,7 @@ class PrototypeLibrary:
     :param substitution: parameters of the learnt cost of a substitution, by name.
     :param calibration: coefficients of the probability of a candidate, see
         :mod:`~aiida_alphacrystal.engine.reconstruct.calibration`.
+    :param correction: parameters of the learnt correction of distances, by name.
     """
 
     spacegroups: npt.NDArray[np.int64]
@@ -71,17 +78,24 @@ class PrototypeLibrary:
     member_elements: npt.NDArray[np.int64]
     member_volumes: npt.NDArray[np.float64]
     member_hulls: npt.NDArray[np.float64]
+    member_distances: npt.NDArray[np.float64]
     atomic_volumes: npt.NDArray[np.float64]
     alike_first: npt.NDArray[np.int64]
     alike_second: npt.NDArray[np.int64]
     alike_orders: npt.NDArray[np.int64]
     substitution: Mapping[str, npt.NDArray[np.float32]]
     calibration: npt.NDArray[np.float64]
+    correction: Mapping[str, npt.NDArray[np.float32]]
 
     @functools.cached_property
     def cost(self) -> SubstitutionCost:
         """Return the learnt cost of a substitution."""
         return SubstitutionCost.from_arrays(self.substitution)
+
+    @functools.cached_property
+    def corrector(self) -> DistanceCorrection:
+        """Return the learnt correction of the distances of a template."""
+        return DistanceCorrection.from_arrays(self.correction)
 
     @property
     def likenesses(self) -> Likenesses:
@@ -100,6 +114,22 @@ class PrototypeLibrary:
         """Return all prototypes."""
         return tuple(self.prototype(index) for index in range(len(self.spacegroups)))
 
+    def distances_of(self, members: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return the distances inside known compounds that share a prototype.
+
+        :param members: some of them.
+        :return: shape (members, sites, sites), in units of the cube root of the volume per atom.
+        """
+        sites = int(np.diff(self.offsets)[self.member_prototypes[members[0]]])
+        size = sites * (sites + 1) // 2
+        starts = self._triangle_starts[np.asarray(members)]
+        return unflatten(self.member_distances[starts[:, None] + np.arange(size)], sites)
+
+    @functools.cached_property
+    def _triangle_starts(self) -> npt.NDArray[np.int64]:
+        sites = np.diff(self.offsets)[self.member_prototypes]
+        return np.concatenate([[0], np.cumsum(sites * (sites + 1) // 2)])
+
     @functools.cached_property
     def classes(self) -> dict[tuple[int, ...], npt.NDArray[np.int64]]:
         """Return the prototypes of each combination of slot counts, increasing."""
@@ -111,6 +141,22 @@ class PrototypeLibrary:
             tuple(int(count) for count in row if count): np.flatnonzero(inverse.ravel() == place)
             for place, row in enumerate(unique)
         }
+
+    def contexts_of(self, counts: tuple[int, ...]) -> torch.Tensor:
+        """Return how the elements of the compounds of one class stand to each other, as the learnt cost describes it.
+
+        :param counts: a key of :attr:`classes`.
+        :return: of :meth:`members_of`, shape (members, slots, features).
+        """
+        if counts not in self._contexts:
+            present = torch.from_numpy(self.member_elements[self.members_of(counts), : len(counts)])
+            with torch.no_grad(), one_thread():
+                self._contexts[counts] = self.cost.context(present, torch.tensor(counts, dtype=torch.float32))
+        return self._contexts[counts]
+
+    @functools.cached_property
+    def _contexts(self) -> dict[tuple[int, ...], torch.Tensor]:
+        return {}
 
     def members_of(self, counts: tuple[int, ...]) -> npt.NDArray[np.int64]:
         """Return the known compounds whose prototypes have these slot counts.
@@ -135,13 +181,23 @@ _SMALL: Mapping[str, type] = {
     'member_elements': np.uint8,
     'member_prototypes': np.int32,
     'member_hulls': np.float16,
+    'member_distances': np.float16,
     'offsets': np.int32,
     'alike_first': np.int32,
     'alike_second': np.int32,
     'alike_orders': np.uint16,
 }
-_FLOATS = ('lattices', 'frac_coords', 'member_volumes', 'member_hulls', 'atomic_volumes', 'calibration')
-_SUBSTITUTION = 'substitution.'
+_FLOATS = (
+    'lattices',
+    'frac_coords',
+    'member_volumes',
+    'member_hulls',
+    'member_distances',
+    'atomic_volumes',
+    'calibration',
+)
+#: Fields that hold the parameters of something learnt, each an array of its own in the file.
+_LEARNT = ('substitution', 'correction')
 
 
 def pack_library(library: PrototypeLibrary) -> bytes:
@@ -152,9 +208,10 @@ def pack_library(library: PrototypeLibrary) -> bytes:
     arrays: Arrays = {
         field.name: getattr(library, field.name).astype(_SMALL.get(field.name, np.float32))
         for field in dataclasses.fields(library)
-        if field.name != 'substitution'
+        if field.name not in _LEARNT
     }
-    arrays |= {_SUBSTITUTION + name: array for name, array in library.substitution.items()}
+    for learnt in _LEARNT:
+        arrays |= {f'{learnt}.{name}': array for name, array in getattr(library, learnt).items()}
     return checkpoint.pack(FORMAT, VERSION, arrays, {})
 
 
@@ -166,13 +223,15 @@ def load_library(source: bytes | Path | None = None) -> PrototypeLibrary:
     """
     content, where = checkpoint.read(source, 'templates.safetensors')
     arrays, _ = checkpoint.unpack(content, FORMAT, VERSION, where)
-    names = [field.name for field in dataclasses.fields(PrototypeLibrary) if field.name != 'substitution']
+    names = [field.name for field in dataclasses.fields(PrototypeLibrary) if field.name not in _LEARNT]
     missing = [name for name in names if name not in arrays]
     if missing:
         raise ModelError(f'{where} lacks {missing[0]}: build it anew with aiida-alphacrystal train templates.')
     kinds: dict[str, Any] = {name: arrays[name].astype(np.float64 if name in _FLOATS else np.int64) for name in names}
-    learnt = {key.removeprefix(_SUBSTITUTION): arrays[key] for key in arrays if key.startswith(_SUBSTITUTION)}
-    return PrototypeLibrary(**kinds, substitution=learnt)
+    for learnt in _LEARNT:
+        prefix = f'{learnt}.'
+        kinds[learnt] = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+    return PrototypeLibrary(**kinds)
 
 
 def site_arrays(prototypes: Sequence[Prototype]) -> dict[str, npt.NDArray[Any]]:

@@ -58,7 +58,7 @@ class Likenesses:
         inverse = np.array([orders.index(tuple(np.argsort(order).tolist())) for order in orders])
         alike = np.zeros((len(prototypes), len(prototypes), len(orders)), dtype=bool)
         alike[np.arange(len(prototypes)), np.arange(len(prototypes)), 0] = True
-        rows = np.flatnonzero(np.isin(self.first, prototypes) & np.isin(self.second, prototypes))
+        rows = np.flatnonzero(np.isin(self.first, prototypes))  # what they match is of the same class
         first, second = (np.searchsorted(prototypes, side[rows]) for side in (self.first, self.second))
         alike[first, second, self.orders[rows]] = True
         alike[second, first, inverse[self.orders[rows]]] = True

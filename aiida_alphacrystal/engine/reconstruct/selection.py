@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.reconstruct.decorations import Decorated
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
 
-__all__ = ('KINDS', 'Proposal', 'rank_proposals')
+__all__ = ('KINDS', 'Proposal', 'Voter', 'rank_proposals')
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -52,11 +52,27 @@ _MAX_ACTIVE = 150
 #: for the very crystal; chosen on ``val``.
 _OWN_VOTES = 1.0
 
+#: So many compounds of its prototype speak for a proposal.
+_MAX_VOTERS = 12
+
 #: Of arrangements that add the same, the one with most votes of its own comes first.
 _TIE = 1e-6
 
 #: What is left of an arrangement that a candidate already matches: matching is not quite certain.
 _LEFT_OPEN = 0.03
+
+
+class Voter(NamedTuple):
+    """A known compound that speaks for a proposal.
+
+    :param member: its place in the library.
+    :param weight: how much it says; those of a proposal add up to one.
+    :param volume_per_atom: that it gives, cubic angstrom.
+    """
+
+    member: int
+    weight: float
+    volume_per_atom: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +88,7 @@ class Proposal:
     :param share: share of all votes for arrangements that it matches and that the proposals before it leave open.
     :param support: logarithm of all votes for the formula; the lower, the further away is what is known.
     :param overlaps: whether a substitution before it matches it; always true of a decoration, which may be anything.
+    :param voters: known compounds that have the prototype, and what each says; none for a decoration.
     """
 
     kind: str
@@ -83,6 +100,7 @@ class Proposal:
     share: float = 0.0
     support: float = 0.0
     overlaps: bool = True
+    voters: tuple[Voter, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +215,19 @@ def _substitution(library: PrototypeLibrary, cell: _Cell, place: int) -> Proposa
         formula_units=cell.units,
         volume_per_atom=float(found.volumes[prototype, assignment]),
         nearest=int(found.nearest[prototype, assignment]),
+        voters=_voters(found, prototype, assignment),
     )
+
+
+def _voters(found: Arrangements, prototype: int, assignment: int) -> tuple[Voter, ...]:
+    """Return the compounds that say most for a prototype as it is."""
+    first, last = np.searchsorted(found.owners, found.prototypes[prototype] + np.array([0, 1]))
+    weights = found.weights[first:last, assignment]
+    loudest = np.argsort(-weights, kind='stable')[:_MAX_VOTERS]
+    shares = weights[loudest] / weights[loudest].sum()
+    places = first + loudest
+    rows = zip(found.voters[places].tolist(), shares.tolist(), found.voter_volumes[places].tolist(), strict=True)
+    return tuple(Voter(*row) for row in rows)
 
 
 def _decorations(

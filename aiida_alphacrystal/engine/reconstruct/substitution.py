@@ -9,19 +9,11 @@ https://doi.org/10.1021/ic102031h.
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from aiida_alphacrystal.engine.errors import ModelError
-from aiida_alphacrystal.engine.features import MAX_Z, atomic_numbers, element_table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aiida_alphacrystal.engine.features import MAX_Z, standardised_table
+from aiida_alphacrystal.engine.reconstruct.learnt import Learnt
 
 __all__ = ('SubstitutionCost',)
 
@@ -34,14 +26,15 @@ _SMALLEST = 1e-4
 _MAX_HULL = 0.3
 
 
-class SubstitutionCost(nn.Module):
+class SubstitutionCost(Learnt):
     """Cost of replacing elements, and how much a known compound therefore says about another."""
 
+    what = 'substitution costs'
     descriptors: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer('descriptors', torch.tensor(_scaled_table(), dtype=torch.float32), persistent=False)
+        self.register_buffer('descriptors', torch.tensor(standardised_table(), dtype=torch.float32), persistent=False)
         columns = self.descriptors.shape[1]
         self.property_weights = nn.Parameter(torch.zeros(columns))
         self.shifts = nn.Parameter(torch.zeros(MAX_Z, MAX_Z))
@@ -53,25 +46,7 @@ class SubstitutionCost(nn.Module):
         self.surroundings = nn.Sequential(
             nn.Linear(4 * columns + 2, _HIDDEN), nn.SiLU(), nn.Dropout(_DROPOUT), nn.Linear(_HIDDEN, _CONTEXT)
         )
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.float32]]) -> SubstitutionCost:
-        """Return the cost with parameters that were learnt before.
-
-        :param arrays: parameters by name, as :meth:`to_arrays` gives them.
-        :raises ModelError: if they are not those of this model.
-        """
-        model = cls()
-        try:
-            model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        except RuntimeError as error:
-            message = 'The library holds other substitution costs: build it with aiida-alphacrystal train templates.'
-            raise ModelError(message) from error
-        return model.eval()
-
-    def to_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Return the parameters by name."""
-        return {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
+        self._tables: tuple[Tensor, Tensor] | None = None
 
     def context(self, elements: Tensor, counts: Tensor) -> Tensor:
         """Describe how each element stands to the others of its compound.
@@ -129,20 +104,26 @@ class SubstitutionCost(nn.Module):
         shifts = (self.shifts + self.shifts.T) / 2
         return 0.02 * (shifts**2).sum() + 0.01 * (self.importance**2).sum()
 
+    def train(self, mode: bool = True) -> SubstitutionCost:
+        """Begin to learn, or end: what follows from the parameters alone is kept while nothing is learnt.
+
+        :param mode: whether to learn.
+        """
+        self._tables = None
+        super().train(mode)
+        return self
+
     def _element_tables(self) -> tuple[Tensor, Tensor]:
         """Return the squared distance and the shift of every two elements, both without a diagonal."""
+        if self.training:
+            return self._make_tables()
+        if self._tables is None:
+            with torch.no_grad():
+                self._tables = self._make_tables()
+        return self._tables
+
+    def _make_tables(self) -> tuple[Tensor, Tensor]:
         scaled = self.descriptors * torch.exp(self.property_weights / 2)
         different = 1 - torch.eye(MAX_Z)
         squared = ((scaled[:, None] - scaled) ** 2).mean(dim=-1)
         return squared * different, (self.shifts + self.shifts.T) / 2 * different
-
-
-@functools.cache
-def _scaled_table() -> npt.NDArray[np.float64]:
-    """Return Table 1 by atomic number with mean 0 and deviation 1 in each column, 0 for elements without it."""
-    numbers = atomic_numbers()
-    known = {numbers[symbol]: row for symbol, row in element_table().items() if symbol in numbers}
-    values = np.array(list(known.values()))
-    table = np.zeros((MAX_Z, values.shape[1]))
-    table[list(known)] = (values - values.mean(axis=0)) / values.std(axis=0)
-    return table

@@ -8,7 +8,6 @@ volume. Here the known compounds vote, and the candidates are chosen to be right
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,16 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.reconstruct.library import PrototypeLibrary
     from aiida_alphacrystal.engine.settings import TemplateSettings
 
-__all__ = ('distinct_candidates', 'is_new', 'nearest_templates', 'propose', 'same_stoichiometry')
+__all__ = (
+    'build_candidate',
+    'distinct_candidates',
+    'is_new',
+    'order_of_atoms',
+    'origin_of',
+    'probability_of',
+    'propose',
+    'same_stoichiometry',
+)
 
 #: Candidates closer than this are the same structure; tight, since relaxation may still separate them.
 _MATCHER = StructureMatcher(ltol=0.1, stol=0.15, angle_tol=3)
@@ -90,35 +98,11 @@ def distinct_candidates(
         rivals = [other for other, kind in prints if proposal.overlaps or kind != KINDS[0]]
         if any(float(fingerprint @ other) > limit for other in rivals):
             continue
-        chosen.append((_build(library, formula, proposal), proposal))
+        chosen.append((build_candidate(library, formula, proposal), proposal))
         prints.append((fingerprint, proposal.kind))
         if len(chosen) == most:
             break
     return chosen
-
-
-def nearest_templates(
-    library: PrototypeLibrary,
-    formula: Formula,
-    formula_units: int,
-    most: int,
-    excluded: npt.NDArray[np.bool_] | None = None,
-) -> tuple[Candidate, ...]:
-    """Return the most probable templates of one cell, quickly: decorations only where there is nothing else.
-
-    :param library: the prototypes.
-    :param formula: what to place.
-    :param formula_units: formula units in the cell.
-    :param most: how many to return.
-    :param excluded: known compounds that may not vote, shape (members,); none by default.
-    :return: candidates, the atoms of each in the order of the formula; the probability of each is that of being right
-        where none before it is.
-    """
-    fixed = dataclasses.replace(formula, formula_units=formula_units)
-    natoms = fixed.atoms_per_unit * formula_units
-    proposals = rank_proposals(library, fixed, natoms, most, excluded, decorate=False)
-    proposals = proposals or rank_proposals(library, fixed, natoms, most, excluded)
-    return tuple(_build(library, fixed, proposal) for proposal in proposals)
 
 
 def same_stoichiometry(library: PrototypeLibrary, formula: Formula, max_atoms: int) -> Iterator[Structure]:
@@ -149,7 +133,7 @@ def same_stoichiometry(library: PrototypeLibrary, formula: Formula, max_atoms: i
             )
             entries.append((-float(found.votes[row, column]), prototype, column, proposal))
     for _, _, _, proposal in sorted(entries, key=lambda entry: entry[:3]):
-        yield _build(library, formula, proposal).structure
+        yield build_candidate(library, formula, proposal).structure
 
 
 def is_new(candidate: Candidate, known: Sequence[Candidate]) -> bool:
@@ -171,19 +155,22 @@ def _fingerprint(library: PrototypeLibrary, formula: Formula, proposal: Proposal
     return unit_vector(radial_distributions(prototype.lattice, labels, prototype.frac_coords))
 
 
-def _build(library: PrototypeLibrary, formula: Formula, proposal: Proposal) -> Candidate:
-    """Build the crystal of a proposal, its atoms in the order of the formula."""
+def build_candidate(library: PrototypeLibrary, formula: Formula, proposal: Proposal) -> Candidate:
+    """Build the crystal of a proposal, its atoms in the order of the formula.
+
+    :param library: the prototypes.
+    :param formula: the compound.
+    :param proposal: what has been chosen.
+    """
     prototype = library.prototype(proposal.prototype)
-    species = proposal.elements
-    order = sorted(range(len(species)), key=lambda site: (formula.elements.index(species[site]), site))
+    order = order_of_atoms(formula, proposal.elements)
     lattice = prototype.lattice * proposal.volume_per_atom ** (1 / 3)
-    structure = Structure(lattice, [species[site] for site in order], prototype.frac_coords[order])
-    values = calibration.features(proposal.share, proposal.support, proposal.kind)
-    probability = calibration.probability(library.calibration, values)
+    structure = Structure(lattice, [proposal.elements[site] for site in order], prototype.frac_coords[order])
+    probability = probability_of(library, proposal)
     return Candidate(
         structure=structure,
         source='template',
-        origin=_origin(library, proposal),
+        origin=origin_of(library, proposal),
         spacegroup=prototype.spacegroup if proposal.kind == KINDS[0] else _spacegroup(structure),
         formula_units=proposal.formula_units,
         cost=-math.log(max(probability, _LEAST)),
@@ -191,8 +178,31 @@ def _build(library: PrototypeLibrary, formula: Formula, proposal: Proposal) -> C
     )
 
 
-def _origin(library: PrototypeLibrary, proposal: Proposal) -> str:
-    """Say where a candidate comes from."""
+def order_of_atoms(formula: Formula, elements: Sequence[str]) -> list[int]:
+    """Return the sites of a proposal in the order of the atoms of the formula.
+
+    :param formula: the compound.
+    :param elements: symbol on each site.
+    """
+    return sorted(range(len(elements)), key=lambda site: (formula.elements.index(elements[site]), site))
+
+
+def probability_of(library: PrototypeLibrary, proposal: Proposal) -> float:
+    """Return the probability that a proposal is right where none before it is.
+
+    :param library: whose calibration is used.
+    :param proposal: what has been chosen.
+    """
+    values = calibration.features(proposal.share, proposal.support, proposal.kind)
+    return calibration.probability(library.calibration, values)
+
+
+def origin_of(library: PrototypeLibrary, proposal: Proposal) -> str:
+    """Say which prototype and which known compound a proposal comes from.
+
+    :param library: the prototypes.
+    :param proposal: what has been chosen.
+    """
     numbers = library.member_elements[proposal.nearest]
     model = '-'.join(Element.from_Z(int(number)).symbol for number in numbers if number)
     how = {'merge': ', with sites merged', 'split': ', with sites split'}.get(proposal.kind, '')

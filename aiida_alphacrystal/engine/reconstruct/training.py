@@ -1,4 +1,4 @@
-"""Build a prototype library from known crystals and learn from them what a substitution costs."""
+"""Build a prototype library from known crystals and learn from them what a substitution costs and changes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aiida_alphacrystal.engine.features import MAX_Z, supported_elements
 from aiida_alphacrystal.engine.metrics import expected_calibration_error, first_match
 from aiida_alphacrystal.engine.progress import report
 from aiida_alphacrystal.engine.reconstruct import calibration
+from aiida_alphacrystal.engine.reconstruct.correction_training import learn_correction
 from aiida_alphacrystal.engine.reconstruct.library import (
     MAX_SLOTS,
     PrototypeLibrary,
@@ -26,6 +27,7 @@ from aiida_alphacrystal.engine.reconstruct.library import (
 from aiida_alphacrystal.engine.reconstruct.likeness import find_likenesses
 from aiida_alphacrystal.engine.reconstruct.neighbourhood import learn_costs
 from aiida_alphacrystal.engine.reconstruct.prototypes import sort_crystals
+from aiida_alphacrystal.engine.reconstruct.shapes import flatten, scaled_distances
 from aiida_alphacrystal.engine.reconstruct.substitution import SubstitutionCost
 from aiida_alphacrystal.engine.reconstruct.templates import distinct_candidates
 from aiida_alphacrystal.engine.settings import TemplateSettings
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiida_alphacrystal.engine.datasets import Crystal
+    from aiida_alphacrystal.engine.reconstruct.prototypes import SortedCrystals
 
 __all__ = ('train_templates',)
 
@@ -84,7 +87,7 @@ def train_templates(
         'pairs_alike': len(library.alike_first),
     }
     if base is None:
-        library, card['held_back'] = _learn(library, usable, seed)
+        library, card['held_back'], card['distances_held_back'] = _learn(library, usable, seed)
     checkpoint.write_atomically(output_dir / 'templates.safetensors', pack_library(library))
     (output_dir / 'templates.json').write_text(json.dumps(card, indent=2) + '\n')
     return card
@@ -104,11 +107,13 @@ def _collect(crystals: Sequence[Crystal], base: PrototypeLibrary | None) -> Prot
     volumes = np.array([crystal.volume / crystal.natoms for crystal in crystals])
     hulls = np.array([crystal.e_above_hull or 0.0 for crystal in crystals])
     members, elements = np.array(result.members), element_rows(result.elements)
+    distances = _measure(crystals, result)
     if base is not None:
         members = np.concatenate([base.member_prototypes, members])
         elements = np.concatenate([base.member_elements, elements])
         volumes = np.concatenate([base.member_volumes, volumes])
         hulls = np.concatenate([base.member_hulls, hulls])
+        distances = np.concatenate([base.member_distances, distances])
     counts = np.zeros((len(result.prototypes), MAX_SLOTS), dtype=np.int64)
     for row, prototype in zip(counts, result.prototypes, strict=True):
         row[: len(prototype.counts)] = prototype.counts
@@ -118,13 +123,26 @@ def _collect(crystals: Sequence[Crystal], base: PrototypeLibrary | None) -> Prot
         member_elements=elements,
         member_volumes=volumes,
         member_hulls=hulls,
+        member_distances=distances,
         atomic_volumes=_fit_volumes(elements, counts[members], volumes) if base is None else base.atomic_volumes,
         alike_first=alike.first,
         alike_second=alike.second,
         alike_orders=alike.orders,
         substitution=SubstitutionCost().to_arrays() if base is None else base.substitution,
         calibration=calibration.fit([], []) if base is None else base.calibration,
+        correction={} if base is None else base.correction,
     )
+
+
+def _measure(crystals: Sequence[Crystal], result: SortedCrystals) -> npt.NDArray[np.float64]:
+    """Return the distances between the sites of every crystal as a library holds them."""
+    triangles = []
+    for done, (crystal, member, symbols) in enumerate(
+        zip(crystals, result.members, result.elements, strict=True), start=1
+    ):
+        triangles.append(flatten(scaled_distances(crystal, result.prototypes[member], symbols)))
+        report('shapes', done, len(crystals))
+    return np.concatenate(triangles)
 
 
 def _fit_volumes(
@@ -148,8 +166,8 @@ def _fit_volumes(
 
 def _learn(
     library: PrototypeLibrary, crystals: Sequence[Crystal], seed: int
-) -> tuple[PrototypeLibrary, dict[str, Any]]:
-    """Learn the costs from most formulas and the probabilities from those kept back, and score these."""
+) -> tuple[PrototypeLibrary, dict[str, Any], dict[str, float]]:
+    """Learn costs and correction from most formulas and the probabilities from those kept back, and score these."""
     formulas = np.array([crystal.formula.reduced for crystal in crystals])
     names, labels = np.unique(formulas, return_inverse=True)
     generator = np.random.default_rng(seed)
@@ -165,7 +183,9 @@ def _learn(
         ranks.append(rank)
         report('calibration', done, len(rows))
     coefficients = calibration.fit(values, outcomes)
-    return dataclasses.replace(library, calibration=coefficients), _scores(coefficients, values, outcomes, ranks)
+    correction, errors = learn_correction(library, [crystal.formula for crystal in crystals], labels, learning, seed)
+    library = dataclasses.replace(library, calibration=coefficients, correction=correction.to_arrays())
+    return library, _scores(coefficients, values, outcomes, ranks), errors
 
 
 def _answer(

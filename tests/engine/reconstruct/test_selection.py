@@ -77,8 +77,27 @@ def test_excluded_compounds_count_as_if_they_were_not_there(library):
     found, expected = rank_proposals(library, formula, 20, 20, excluded), rank_proposals(smaller, formula, 20, 20)
     places = np.flatnonzero(~excluded)
     assert len(found) > 2
-    assert found == [dataclasses.replace(entry, nearest=int(places[entry.nearest])) for entry in expected]
+    assert found == [
+        dataclasses.replace(
+            entry,
+            nearest=int(places[entry.nearest]),
+            voters=tuple(voter._replace(member=int(places[voter.member])) for voter in entry.voters),
+        )
+        for entry in expected
+    ]
     assert found != rank_proposals(library, formula, 20, 20)
+
+
+def test_the_compounds_of_its_prototype_speak_for_a_proposal(library):
+    first = rank_proposals(library, parse_formula('KF'), 20, 20)[0]
+    members = [voter.member for voter in first.voters]
+    assert set(library.member_prototypes[members].tolist()) == {first.prototype}
+    assert members[0] == first.nearest
+    weights = np.array([voter.weight for voter in first.voters])
+    assert (np.diff(weights) <= 0.0).all()
+    assert weights.sum() == pytest.approx(1.0)
+    volumes = np.array([voter.volume_per_atom for voter in first.voters])
+    assert weights @ volumes == pytest.approx(first.volume_per_atom)
 
 
 @pytest.mark.parametrize('formula', ['KF', 'PbTiO3', 'PbO4', 'Fe'])

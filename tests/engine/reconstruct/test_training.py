@@ -66,5 +66,11 @@ def test_the_stages_are_reported(crystals, tmp_path):
     seen = []
     with reporting(lambda stage, done, total: seen.append((stage, done, total))):
         train_templates(crystals, {}, tmp_path)
-    assert list(dict.fromkeys(stage for stage, _, _ in seen)) == ['templates', 'likeness', 'costs', 'calibration']
+    assert list(dict.fromkeys(stage for stage, _, _ in seen)) == [
+        'templates',
+        'likeness',
+        'shapes',
+        'costs',
+        'calibration',
+    ]
     assert all(done <= total for _, done, total in seen)

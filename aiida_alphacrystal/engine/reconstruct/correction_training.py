@@ -30,7 +30,7 @@ __all__ = ('Lesson', 'fit_correction', 'gather_lessons', 'learn_correction')
 FloatArray = npt.NDArray[np.float64]
 
 #: From fewer compounds nothing is learnt.
-FEWEST = 500
+_FEWEST = 500
 
 _CHUNK = 50
 _EPOCHS = 16
@@ -87,7 +87,7 @@ def learn_correction(
     :param seed: of the initial parameters and the order of the pairs.
     :return: the correction, and median errors over the compounds kept back, A; none where there are too few to learn.
     """
-    if int(learning.sum()) < FEWEST:
+    if int(learning.sum()) < _FEWEST:
         return _begin(seed).eval(), {}
     lessons = gather_lessons(library, formulas, labels)
     known = [lesson for lesson, useful in zip(lessons, learning, strict=True) if useful and lesson is not None]

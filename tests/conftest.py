@@ -59,12 +59,6 @@ def known_crystals():
         yield formula, 221, Structure.from_spacegroup(221, Lattice.cubic(a), symbols, sites)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with slow tests first, so that processes that share the files end together."""
-    slow = {item.path for item in items if item.get_closest_marker('slow')}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(scope='session')
 def crystals_file(tmp_path_factory):
     """Write the textbook crystals as a dataset file."""

@@ -145,6 +145,7 @@ def test_query_by_attributes_of_the_distances(prediction):
     'filters', [{'attributes.elements': {'contains': ['C']}}, {'attributes.number_of_atoms': {'>': 20}}]
 )
 def test_query_that_does_not_match(prediction, filters):
+    filters = {'uuid': prediction.outputs.distances.uuid, **filters}
     assert orm.QueryBuilder().append(DistancesData, filters=filters).count() == 0
 
 

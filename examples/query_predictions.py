@@ -34,11 +34,11 @@ def find_predictions(element: str) -> list[orm.WorkChainNode]:
 
 
 def find_distances(number_of_atoms: int) -> list[DistancesData]:
-    """Return every predicted distance matrix of a cell of so many atoms, the oldest first.
+    """Return all predicted distances that hold those in a cell of so many atoms, the oldest first.
 
     :param number_of_atoms: atoms in the cell.
     """
-    filters = {'attributes.number_of_atoms': number_of_atoms}
+    filters = {'attributes.all_numbers_of_atoms': {'contains': [number_of_atoms]}}
     query = orm.QueryBuilder().append(DistancesData, filters=filters, tag='distances')
     query.order_by({'distances': 'id'})
     return query.all(flat=True)
@@ -83,8 +83,10 @@ def main(element: str = 'Cl', number_of_atoms: str = '5') -> None:
     distances = find_distances(int(number_of_atoms))
     print(f'{len(distances)} distance matrices of cells with {number_of_atoms} atoms')
     for node in distances:
-        matrix = node.get_array('distances')
-        print(f'  <{node.pk}> {node.base.attributes.get("formula")}: shortest distance {matrix.min():.2f} A')
+        place = node.base.attributes.get('all_numbers_of_atoms').index(int(number_of_atoms))
+        units = node.all_formula_units[place]
+        shortest = node.get_distances(units).min()
+        print(f'  <{node.pk}> {node.get_formula(units)}: shortest distance {shortest:.2f} A')
 
     if predictions:
         structure = predictions[-1].outputs.structures['rank_01']

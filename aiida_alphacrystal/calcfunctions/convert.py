@@ -36,7 +36,6 @@ __all__ = (
     'competing_from_node',
     'competing_to_node',
     'compound_facts',
-    'distances_from_nodes',
     'distances_to_node',
     'features_to_node',
     'formula_of',
@@ -121,31 +120,23 @@ def cells_from_node(node: orm.Dict) -> tuple[CellHypothesis, ...]:
     return tuple(CellHypothesis(**{**row, 'lattice': tuple(row['lattice'])}) for row in node['rows'])
 
 
-def distances_to_node(formula: Formula, formula_units: int, prediction: DistancePrediction) -> DistancesData:
-    """Return distances and probabilities of one cell, with attributes that a query can filter.
+def distances_to_node(
+    formula: Formula, predictions: Mapping[int, DistancePrediction], most_probable: int
+) -> DistancesData:
+    """Return distances and probabilities in cells of every size, with attributes that a query can filter.
 
     :param formula: the compound.
-    :param formula_units: formula units in the cell.
-    :param prediction: what the network says.
+    :param predictions: what the network says, by the formula units in the cell.
+    :param most_probable: formula units in the most probable cell.
     """
-    node = DistancesData.from_prediction(prediction)
+    node = DistancesData.from_predictions(predictions, most_probable)
     attributes = {
-        'formula': formula.cell_formula(formula_units),
+        'formula': formula.cell_formula(most_probable),
         'reduced_formula': formula.reduced,
         'elements': list(formula.elements),
-        'formula_units': formula_units,
     }
     node.base.attributes.set_many(_plain(attributes))
     return node
-
-
-def distances_from_nodes(nodes: Mapping[str, DistancesData]) -> dict[int, DistancePrediction]:
-    """Return predictions by the number of formula units in their cell.
-
-    :param nodes: as :func:`distances_to_node` makes them, by any label.
-    """
-    predictions = {node.base.attributes.get('formula_units'): node.to_prediction() for node in nodes.values()}
-    return dict(sorted(predictions.items()))
 
 
 def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reasons: Sequence[str]) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def predict_distances(
     :param cells: as ``predict_cells`` returns them.
     :param model: the weights of the distance network.
     :param parameters: ``max_atoms`` and ``algorithm_version``.
-    :return: ``z1``, ``z2``, ...: expected distances (A), probabilities and bin edges (A) of the cell with so many
-        formula units.
+    :return: ``distances``: expected distances (A), probabilities and bin edges (A) of each of these cells.
     """
     from aiida_alphacrystal.engine import network as engine
     from aiida_alphacrystal.engine.features import site_features
@@ -36,11 +35,11 @@ def predict_distances(
         formula = convert.formula_of(features)
         rows = features.get_array('element_features')
         network = read_network(model.get_content(mode='rb'))
-        nodes = {}
-        for units in sorted({cell.formula_units for cell in convert.cells_from_node(cells)}):
+        sizes = [cell.formula_units for cell in convert.cells_from_node(cells)]
+        predictions = {}
+        for units in sorted(set(sizes)):
             sites = site_features(rows, formula, units, max_atoms)
-            prediction = engine.predict_distances(network, sites, formula.species(units))
-            nodes[f'z{units}'] = convert.distances_to_node(formula, units, prediction)
+            predictions[units] = engine.predict_distances(network, sites, formula.species(units))
     except AlphaCrystalError as error:
         return exit_code_for(error)
-    return nodes
+    return {'distances': convert.distances_to_node(formula, predictions, sizes[0])}

@@ -11,7 +11,7 @@ from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import exit_code_for
 from aiida_alphacrystal.calcfunctions.parameters import read_settings
 from aiida_alphacrystal.calcfunctions.weights import read_library
-from aiida_alphacrystal.data.model import ModelData
+from aiida_alphacrystal.data import DistancesData, ModelData
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 
 __all__ = ('reconstruct',)
@@ -19,16 +19,21 @@ __all__ = ('reconstruct',)
 
 @calcfunction
 def reconstruct(
-    features: orm.ArrayData, cells: orm.Dict, model: ModelData, parameters: orm.Dict, seed: orm.Int, **namespaces: Any
+    features: orm.ArrayData,
+    cells: orm.Dict,
+    distances: DistancesData,
+    model: ModelData,
+    parameters: orm.Dict,
+    seed: orm.Int,
 ) -> dict[str, Any] | ExitCode:
     """Rebuild candidate crystals from templates and from the predicted distances and cells.
 
     :param features: as ``featurize`` returns them.
     :param cells: as ``predict_cells`` returns them.
+    :param distances: as ``predict_distances`` returns them.
     :param model: the library of templates.
     :param parameters: ``templates``, ``search``, ``max_atoms`` and ``algorithm_version``.
     :param seed: every random draw follows from it.
-    :param namespaces: ``distances``, the nodes that ``predict_distances`` returns, by their labels.
     :return: ``candidates``, a table of the pool and the reasons why hypotheses gave nothing, its rows labelled
         ``c_001``, ``c_002``, ..., and ``structures``, the lattices and positions (A) of all candidates as arrays.
     """
@@ -41,7 +46,7 @@ def reconstruct(
         result = engine.reconstruct(
             formula,
             convert.cells_from_node(cells),
-            convert.distances_from_nodes(namespaces['distances']),
+            distances.to_predictions(),
             read_library(model.get_content(mode='rb')),
             settings,
             check_seed(seed.value),

@@ -142,8 +142,8 @@ def _nodes(result: Result) -> dict[str, Any]:
         return nodes
     if result.cells is not None:
         nodes['cells'] = convert.cells_to_node(formula, result.cells)
-    for units, prediction in (result.distances or {}).items():
-        nodes[f'distances.z{units}'] = convert.distances_to_node(formula, units, prediction)
+    if result.cells and result.distances:
+        nodes['distances'] = convert.distances_to_node(formula, result.distances, result.cells[0].formula_units)
     if result.candidates is None:
         return nodes
     made = convert.candidates_to_nodes(formula, result.candidates, result.reasons)

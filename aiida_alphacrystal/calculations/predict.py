@@ -15,7 +15,7 @@ from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes
 from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
 from aiida_alphacrystal.calcfunctions.parameters import ALGORITHM_VERSIONS, STAGES
-from aiida_alphacrystal.data import ModelData, PotentialData
+from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
 from aiida_alphacrystal.engine.settings import PredictionSettings
 
 if TYPE_CHECKING:
@@ -116,7 +116,11 @@ class PredictCalculation(CalcJob):
             'cells', valid_type=orm.Dict, dynamic=True, required=False, help='By label: what `predict_cells` returns.'
         )
         spec.input_namespace(
-            'distances', dynamic=True, required=False, help='By label: the namespace that `predict_distances` returns.'
+            'distances',
+            valid_type=DistancesData,
+            dynamic=True,
+            required=False,
+            help='By label: what `predict_distances` returns.',
         )
         define_model_inputs(spec)
         define_seed(spec)
@@ -237,9 +241,8 @@ class PredictCalculation(CalcJob):
     def _write_distances(self, folder: Folder) -> None:
         from aiida_alphacrystal.engine.jobs import write_distances
 
-        for label, nodes in self.inputs.get('distances', {}).items():
-            path = Path(folder.get_abs_path(f'{label}_distances.npz'))
-            write_distances(path, convert.distances_from_nodes(nodes))
+        for label, distances in self.inputs.get('distances', {}).items():
+            write_distances(Path(folder.get_abs_path(f'{label}_distances.npz')), distances.to_predictions())
 
     def _copies(self) -> list[tuple[str, str, str]]:
         """Return the files of weights and of the potential with the places they go to."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ('cmd_data',)
 
 _IDENTIFIER = click.argument('identifier', metavar='PK|UUID')
+_FORMULA_UNITS = click.option(
+    '--formula-units',
+    metavar='N',
+    type=click.IntRange(min=1),
+    help='Those in the cell; the most probable cell where nothing is given.',
+)
 _LABEL = click.option('--family', metavar='LABEL', help='Label of the family of weights.')
 
 
@@ -38,9 +44,10 @@ def cmd_distances() -> None:
 
 @cmd_distances.command('show')
 @_IDENTIFIER
+@_FORMULA_UNITS
 @params.FORMAT
 @decorators.with_dbenv()
-def cmd_distances_show(identifier: str, output_format: str) -> None:
+def cmd_distances_show(identifier: str, formula_units: int | None, output_format: str) -> None:
     """Print the expected distances (Å) of every pair of atoms.
 
     The diagonal is the distance of an atom to its own nearest image.
@@ -48,18 +55,19 @@ def cmd_distances_show(identifier: str, output_format: str) -> None:
     from aiida_alphacrystal.report.distances import distances_facts, print_distances
     from aiida_alphacrystal.report.tables import print_json
 
-    node = _load_distances(identifier)
+    node = _load_distances(identifier, formula_units)
     if output_format == 'json':
-        print_json(distances_facts(node))
+        print_json(distances_facts(node, formula_units))
     else:
-        print_distances(node)
+        print_distances(node, formula_units)
 
 
 @cmd_distances.command('export')
 @_IDENTIFIER
 @click.argument('path', type=click.Path(dir_okay=False, path_type=Path))
+@_FORMULA_UNITS
 @decorators.with_dbenv()
-def cmd_distances_export(identifier: str, path: Path) -> None:
+def cmd_distances_export(identifier: str, path: Path, formula_units: int | None) -> None:
     """Write distances to PATH.
 
     A file that ends with .csv holds the expected distances; one with .npz these, the probabilities, the edges of the
@@ -69,9 +77,9 @@ def cmd_distances_export(identifier: str, path: Path) -> None:
 
     if path.suffix not in EXPORT_FORMATS:
         echo.echo_critical(f'Distances cannot be written to {str(path)!r}: give a name that ends with .csv or .npz.')
-    node = _load_distances(identifier)
+    node = _load_distances(identifier, formula_units)
     try:
-        export_distances(node, path)
+        export_distances(node.to_prediction(formula_units), path)
     except OSError as exception:
         echo.echo_critical(f'{str(path)!r} cannot be written ({exception.strerror}).')
     echo.echo_success(f'Wrote {path}.')
@@ -80,16 +88,18 @@ def cmd_distances_export(identifier: str, path: Path) -> None:
 @cmd_distances.command('plot')
 @_IDENTIFIER
 @click.argument('path', type=click.Path(dir_okay=False, path_type=Path))
+@_FORMULA_UNITS
 @decorators.with_dbenv()
-def cmd_distances_plot(identifier: str, path: Path) -> None:
+def cmd_distances_plot(identifier: str, path: Path, formula_units: int | None) -> None:
     """Draw distances and how sure they are to PATH, a file that ends with .png, .svg or .pdf."""
     from aiida_alphacrystal.report.distances import atom_names
     from aiida_alphacrystal.report.plots import PLOT_FORMATS, draw_distances, save_figure
 
     if path.suffix.lower() not in PLOT_FORMATS:
         echo.echo_critical(f'Nothing can be drawn to {str(path)!r}: give a name that ends with .png, .svg or .pdf.')
-    node = _load_distances(identifier)
-    figure = draw_distances(node.to_prediction(), atom_names(node.species), node.get_description())
+    node = _load_distances(identifier, formula_units)
+    prediction = node.to_prediction(formula_units)
+    figure = draw_distances(prediction, atom_names(prediction.species), node.get_description(formula_units))
     try:
         save_figure(figure, path)
     except OSError as exception:
@@ -206,8 +216,8 @@ def cmd_potential_import(source: str) -> None:
     _store_potential(source)
 
 
-def _load_distances(identifier: str) -> DistancesData:
-    """Return the node of some distances, or stop with a sentence."""
+def _load_distances(identifier: str, formula_units: int | None) -> DistancesData:
+    """Return the node of some distances, those of a cell among them, or stop with a sentence."""
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import load_node
 
@@ -219,6 +229,9 @@ def _load_distances(identifier: str) -> DistancesData:
         echo.echo_critical(f'There is no node {identifier!r}, or several begin so.')
     if not isinstance(node, DistancesData):
         echo.echo_critical(f'Node {identifier} is a {type(node).__name__}: give the distances of a prediction.')
+    if formula_units is not None and formula_units not in node.all_formula_units:
+        known = ', '.join(map(str, sorted(node.all_formula_units)))
+        echo.echo_critical(f'Node {identifier} has none for {formula_units} formula units: give one of {known}.')
     return node
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
+from aiida_alphacrystal.report.tables import wide_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,14 +74,13 @@ class RealisedDistances:
         return float(np.sqrt(squared[apart].mean() if apart.any() else squared.mean()))
 
 
-def predicted_distances(node: WorkChainNode) -> dict[int, DistancesData]:
+def predicted_distances(node: WorkChainNode) -> dict[int, DistancePrediction]:
     """Return the predicted distances of a prediction by the number of atoms in the cell, the most probable first.
 
     :param node: the prediction.
     """
-    first = node.outputs.distances
-    others = dict(node.outputs.other_distances) if 'other_distances' in node.outputs else {}
-    return {len(found.species): found for found in (first, *(others[label] for label in sorted(others)))}
+    distances = node.outputs.distances
+    return {len(distances.get_species(units)): distances.to_prediction(units) for units in distances.all_formula_units}
 
 
 def read_realised(node: WorkChainNode, rank: int) -> RealisedDistances | None:
@@ -101,7 +101,7 @@ def read_realised(node: WorkChainNode, rank: int) -> RealisedDistances | None:
     if predicted is None:
         return None
     title = f'{row["formula"]}, rank {rank}: {row["spacegroup_symbol"]} ({row["spacegroup"]}), distances between atoms'
-    return compare_distances(predicted.to_prediction(), structure, rank, title)
+    return compare_distances(predicted, structure, rank, title)
 
 
 def compare_distances(prediction: DistancePrediction, structure: Structure, rank: int, title: str) -> RealisedDistances:
@@ -132,26 +132,33 @@ def atom_names(species: Sequence[str]) -> list[str]:
     return [f'{symbol}{species[: place + 1].count(symbol)}' for place, symbol in enumerate(species)]
 
 
-def distances_facts(node: DistancesData) -> dict[str, Any]:
+def distances_facts(node: DistancesData, formula_units: int | None = None) -> dict[str, Any]:
     """Return the expected distances and what they are of, ready for JSON.
 
     :param node: the distances.
+    :param formula_units: in the cell; those of the most probable one where None is given.
     """
     return {
         'pk': node.pk,
         'uuid': node.uuid,
-        'formula': node.base.attributes.get('formula', None),
-        'species': list(node.species),
-        'distances': np.round(node.distances, 4).tolist(),
+        'formula': node.get_formula(formula_units),
+        'all_formula_units': sorted(node.all_formula_units),
+        'species': list(node.get_species(formula_units)),
+        'distances': np.round(node.get_distances(formula_units), 4).tolist(),
     }
 
 
-def print_distances(node: DistancesData) -> None:
+def print_distances(node: DistancesData, formula_units: int | None = None) -> None:
     """Print the expected distances as a table, in several parts where it would be too wide.
 
     :param node: the distances.
+    :param formula_units: in the cell; those of the most probable one where None is given.
     """
-    print_matrix(f'{node.get_description()}: expected values (Å)', node.species, node.distances)
+    heading = f'{node.get_description(formula_units)}: expected values (Å)'
+    print_matrix(heading, node.get_species(formula_units), node.get_distances(formula_units))
+    if len(node.all_formula_units) > 1:
+        known = ', '.join(map(str, sorted(node.all_formula_units)))
+        wide_console().print(f'--formula-units shows another cell: there are some for {known}.')
 
 
 def print_matrix(heading: str, species: Sequence[str], distances: NDArray[np.float64]) -> None:
@@ -162,8 +169,6 @@ def print_matrix(heading: str, species: Sequence[str], distances: NDArray[np.flo
     :param distances: shape (atoms, atoms), A.
     """
     from rich.table import Table
-
-    from aiida_alphacrystal.report.tables import wide_console
 
     names = atom_names(species)
     console = wide_console()
@@ -204,18 +209,23 @@ def read_exported(path: Path) -> DistancePrediction:
     return prediction
 
 
-def export_distances(node: DistancesData, path: Path) -> None:
+def export_distances(prediction: DistancePrediction, path: Path) -> None:
     """Write distances to a file.
 
-    :param node: the distances.
+    :param prediction: the distances in a cell.
     :param path: with an ending from ``EXPORT_FORMATS``.
     :raises OSError: if it cannot be written.
     """
     if path.suffix == '.csv':
-        names = atom_names(node.species)
-        pairs = zip(names, node.distances, strict=True)
+        names = atom_names(prediction.species)
+        pairs = zip(names, prediction.expectation, strict=True)
         rows = [','.join([name, *(f'{value:.6f}' for value in row)]) for name, row in pairs]
         path.write_text('\n'.join([','.join(['atom', *names]), *rows]) + '\n', encoding='utf-8')
         return
-    arrays = {name: node.get_array(name) for name in ('distances', 'probabilities', 'bin_edges')}
-    np.savez_compressed(path, species=np.array(node.species), **arrays)
+    np.savez_compressed(
+        path,
+        species=np.array(prediction.species),
+        distances=prediction.expectation,
+        probabilities=prediction.probabilities,
+        bin_edges=prediction.bin_edges,
+    )

@@ -164,12 +164,10 @@ class PredictWorkChain(WorkChain):
         spec.output_namespace(
             'structures', valid_type=orm.StructureData, dynamic=True, help='The ranked structures, rank_01 the best.'
         )
-        spec.output('distances', valid_type=DistancesData, help='Predicted distances in the most probable cell.')
-        spec.output_namespace(
-            'other_distances',
+        spec.output(
+            'distances',
             valid_type=DistancesData,
-            dynamic=True,
-            help='Predicted distances in cells of other sizes, by formula units: z1, z2, ...',
+            help='Predicted distances in the most probable cell, and in cells of every other size that was thought of.',
         )
         spec.output('cells', valid_type=orm.Dict, help='Ranked hypotheses about space group, content and lattice.')
         spec.output('candidates', valid_type=orm.Dict, help='Every candidate and where it came from.')
@@ -294,10 +292,9 @@ class PredictWorkChain(WorkChain):
     def take_over(self) -> ExitCode | None:
         """Attach what the job has found."""
         found = self.inputs.computed
-        if 'cells' in found:
-            self.out('cells', found['cells'])
-        if 'distances' in found:
-            self._attach_distances(found['cells'], dict(found['distances']))
+        for name in ('cells', 'distances'):
+            if name in found:
+                self.out(name, found[name])
         if error := self._take_results(found):
             return error
         row = next(row for row in found['report']['rows'] if row['label'] == self.inputs.computed_label)
@@ -333,7 +330,7 @@ class PredictWorkChain(WorkChain):
         )
         if error:
             return error
-        self._attach_distances(self._found('predict_cells')['cells'], dict(self._found('predict_distances')))
+        self.out('distances', self._found('predict_distances')['distances'])
         return None
 
     def run_reconstruct(self) -> ExitCode | None:
@@ -342,9 +339,9 @@ class PredictWorkChain(WorkChain):
             'reconstruct',
             features=self._found('featurize')['features'],
             cells=self._found('predict_cells')['cells'],
+            distances=self._found('predict_distances')['distances'],
             model=self.inputs.models.templates,
             seed=self.inputs.seed,
-            distances=dict(self._found('predict_distances')),
         )
         if error:
             return error
@@ -371,7 +368,7 @@ class PredictWorkChain(WorkChain):
             **job_inputs(self.inputs),
             'compounds': {_COMPOUND: self._found('featurize')['features']},
             'cells': {_COMPOUND: self._found('predict_cells')['cells']},
-            'distances': {_COMPOUND: dict(self._found('predict_distances'))},
+            'distances': {_COMPOUND: self._found('predict_distances')['distances']},
         }
         return ToContext(job=self.submit(PredictBaseWorkChain, job=job, metadata={'call_link_label': 'job'}))
 
@@ -424,11 +421,6 @@ class PredictWorkChain(WorkChain):
             return None
         message = refinement.exit_message or 'it did not finish.'
         return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
-
-    def _attach_distances(self, cells: orm.Dict, distances: dict[str, DistancesData]) -> None:
-        """Attach the distances in the most probable cell, and those in cells of other sizes beside them."""
-        self.out('distances', distances.pop(f'z{cells["rows"][0]["formula_units"]}'))
-        self.out('other_distances', distances)
 
     def _take_results(self, found: Mapping[str, Any]) -> ExitCode | None:
         """Attach candidates and relaxations of a job as far as it has come, and see that there are any.

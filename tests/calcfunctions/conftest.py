@@ -62,7 +62,7 @@ def reconstruction(features: orm.ArrayData, cells: orm.Dict, distances: dict[str
         model=ModelData.shipped('templates'),
         parameters=parameters_of('reconstruct'),
         seed=orm.Int(0),
-        distances=distances,
+        distances=distances['distances'],
     )
 
 

@@ -54,8 +54,9 @@ def test_distances_round_trip_to_the_last_bit():
     edges = fine_bins()
     probabilities = np.random.default_rng(0).dirichlet(np.ones(len(edges) - 1), size=(5, 5))
     prediction = DistancePrediction(SRTIO3.species(1), edges, probabilities)
-    node = convert.distances_to_node(SRTIO3, 1, prediction).store()
-    result = convert.distances_from_nodes({'z1': orm.load_node(node.pk)})
+    node = convert.distances_to_node(SRTIO3, {1: prediction}, 1).store()
+    assert node.base.attributes.get('formula') == node.get_formula() == 'SrTiO3'
+    result = orm.load_node(node.pk).to_predictions()
     assert list(result) == [1]
     assert result[1].species == prediction.species
     assert np.array_equal(result[1].bin_edges, edges)

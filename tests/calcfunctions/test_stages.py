@@ -70,13 +70,15 @@ def test_predict_cells(cells):
 
 
 def test_predict_distances(cells, distances):
-    assert sorted(distances) == sorted({f'z{row["formula_units"]}' for row in cells['rows']})
-    for label, node in distances.items():
-        natoms = 2 * int(label[1:])
-        matrix = node.get_array('distances')
-        assert matrix.shape == (natoms, natoms)
+    assert list(distances) == ['distances']
+    node = distances['distances']
+    assert node.all_formula_units[0] == cells['rows'][0]['formula_units']
+    assert set(node.all_formula_units) == {row['formula_units'] for row in cells['rows']}
+    for units in node.all_formula_units:
+        matrix = node.get_distances(units)
+        assert matrix.shape == (2 * units, 2 * units)
         assert np.array_equal(matrix, matrix.T)
-        assert node.base.attributes.get('species') == ['Na'] * (natoms // 2) + ['Cl'] * (natoms // 2)
+        assert node.get_species(units) == ('Na',) * units + ('Cl',) * units
 
 
 def test_reconstruct(reconstruction):

@@ -78,6 +78,25 @@ def test_distances(verdi, distances, tmp_path):
     assert (tmp_path / 'd.png').read_bytes().startswith(b'\x89PNG')
 
 
+def test_distances_in_another_cell(verdi, distances, tmp_path):
+    units = distances.all_formula_units[-1]
+    assert units != distances.all_formula_units[0]
+    assert '--formula-units shows another cell' in verdi('distances', 'show', distances.pk)
+    words = ('--formula-units', units)
+    shown = json.loads(verdi('distances', 'show', distances.pk, *words, '--format', 'json'))
+    assert shown['formula'] == distances.get_formula(units)
+    assert shown['all_formula_units'] == sorted(distances.all_formula_units)
+    assert np.allclose(shown['distances'], distances.get_distances(units), atol=1e-4)
+    verdi('distances', 'export', distances.pk, tmp_path / 'd.npz', *words)
+    with np.load(tmp_path / 'd.npz') as content:
+        assert np.array_equal(content['probabilities'], distances.get_array(f'probabilities_z{units}'))
+    verdi('distances', 'plot', distances.pk, tmp_path / 'd.png', *words)
+    assert (tmp_path / 'd.png').read_bytes().startswith(b'\x89PNG')
+    for command in (('show',), ('export', tmp_path / 'e.csv'), ('plot', tmp_path / 'e.png')):
+        said = verdi('distances', command[0], distances.pk, *command[1:], '--formula-units', 17, status=1)
+        assert 'has none for 17 formula units: give one of' in said
+
+
 @pytest.mark.parametrize(
     ('words', 'sentence'),
     [

@@ -68,7 +68,7 @@ def test_realised_distances_are_those_of_the_rank(prediction):
             assert realised is None
             continue
         structure = prediction.outputs.structures[f'rank_{row["rank"]:02d}'].get_pymatgen_structure()
-        assert realised.predicted.tolist() == sizes[len(structure)].distances.tolist()
+        assert realised.predicted.tolist() == sizes[len(structure)].expectation.tolist()
         apart = ~np.eye(len(structure), dtype=bool)
         assert np.allclose(np.sort(realised.found[apart]), np.sort(structure.distance_matrix[apart]), atol=1e-6)
         assert {name.rstrip('0123456789') for name in realised.names} == {'Na', 'Cl'}
@@ -85,7 +85,7 @@ def test_distances_alone(draw, prediction):
 def test_distances_of_a_file(draw, prediction, tmp_path):
     node = prediction.outputs.distances
     path = tmp_path / 'mine $x$.npz'
-    export_distances(node, path)
+    export_distances(node.to_prediction(), path)
     assert np.array_equal(read_exported(path).expectation, node.distances)
     atoms = len(node.species)
     svg = draw('distances', path, output='file.svg').decode()

@@ -118,7 +118,10 @@ def comparison():
 def distances(atoms):
     species = ['Ba'] * (atoms // 2) + ['Cl'] * (atoms - atoms // 2)
     return types.SimpleNamespace(
-        species=species, distances=np.full((atoms, atoms), 12.34), get_description=lambda: f'distances in {FORMULA}'
+        all_formula_units=(20, *range(1, 20)),
+        get_species=lambda units: species,
+        get_distances=lambda units: np.full((atoms, atoms), 12.34),
+        get_description=lambda units: f'distances in {FORMULA}',
     )
 
 
@@ -212,7 +215,8 @@ def test_no_colour_is_honoured_on_a_terminal(name, capsys, monkeypatch):
 def test_every_column_of_many_distances_is_there(capsys):
     matrix = np.arange(400, dtype=float).reshape(20, 20) / 100
     node = distances(20)
-    node.distances = matrix
+    node.get_distances = lambda units: matrix
+    node.all_formula_units = (1,)
     print_distances(node)
     words = capsys.readouterr().out.replace('│', ' ').split()
     assert [f'{value:.2f}' for value in sorted(matrix.ravel())] == sorted(

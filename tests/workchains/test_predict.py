@@ -118,9 +118,9 @@ def test_cells_and_distances(prediction):
     assert distances.get_array('distances').shape == (natoms, natoms)
     assert distances.get_array('probabilities').shape == (natoms, natoms, attributes['number_of_bins'])
     assert np.allclose(distances.get_array('probabilities').sum(axis=-1), 1.0)
-    others = {row['formula_units'] for row in prediction.outputs.cells['rows']} - {best['formula_units']}
-    found = prediction.outputs.other_distances if others else {}
-    assert sorted(found) == sorted(f'z{units}' for units in others)
+    sizes = {row['formula_units'] for row in prediction.outputs.cells['rows']}
+    assert sorted(distances.all_formula_units) == sorted(sizes)
+    assert distances.all_formula_units[0] == best['formula_units']
 
 
 def test_query_by_attributes_of_the_distances(prediction):
@@ -202,7 +202,7 @@ def test_composition_fixes_the_cell(run_prediction, tiny_settings):
     node = run_get_node(builder)[1]
     assert node.is_finished_ok
     assert {row['formula_units'] for row in node.outputs.candidates['rows']} == {1}
-    assert 'other_distances' not in node.outputs
+    assert node.outputs.distances.all_formula_units == (1,)
 
 
 def test_progress_is_reported(builder):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiida import orm
 
-    from aiida_alphacrystal.data import DistancesData
+    from aiida_alphacrystal.engine.distances import DistancePrediction
 
 __all__ = ('MAX_CRYSTALS', 'PredictionPage', 'ScreeningPage', 'collect_prediction', 'collect_screening')
 
@@ -101,7 +101,10 @@ def collect_prediction(node: orm.WorkChainNode, top: int | None = None) -> Predi
 
 
 def _candidate(
-    found: PredictedStructure, place: Mapping[str, Any], node: orm.WorkChainNode, distances: dict[int, DistancesData]
+    found: PredictedStructure,
+    place: Mapping[str, Any],
+    node: orm.WorkChainNode,
+    distances: Mapping[int, DistancePrediction],
 ) -> dict[str, Any]:
     """Return one row of the ranking, with what is drawn of it."""
     from aiida_alphacrystal.calcfunctions.convert import rank_label
@@ -119,19 +122,17 @@ def _candidate(
     row['pattern'] = draw_pattern(powder_pattern(conventional_cell(structure)))
     predicted = distances.get(len(structure))
     if predicted is not None:
-        both = compare_distances(predicted.to_prediction(), structure, found.rank, '')
+        both = compare_distances(predicted, structure, found.rank, '')
         row['distances'] = {'found': both.found.round(3).tolist(), 'rms': round(both.rms, 4)}
     return row
 
 
-def _predicted(node: DistancesData) -> dict[str, Any]:
-    prediction = node.to_prediction()
+def _predicted(prediction: DistancePrediction) -> dict[str, Any]:
     return {
         'names': atom_names(prediction.species),
         'species': list(prediction.species),
         'mean': prediction.expectation.round(3).tolist(),
         'spread': prediction.spread.round(3).tolist(),
-        'uuid': str(node.uuid),
     }
 
 

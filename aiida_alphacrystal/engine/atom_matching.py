@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 _GAIN = 1e-9
 _RESTARTS = 6
 _BATCH_GAIN = 1e-4
-_BATCH_STARTS = 3
+_BATCH_STARTS = 5
 
 
 def match_atoms(distances: npt.ArrayLike, expected: npt.ArrayLike, species: Sequence[Hashable]) -> IntArray:
@@ -113,17 +113,22 @@ def _assign_profiles(found: FloatArray, target: FloatArray, elements: npt.NDArra
 
 
 def match_many(
-    distances: torch.Tensor, expected: torch.Tensor, species: Sequence[str], generator: torch.Generator
+    distances: torch.Tensor,
+    expected: torch.Tensor,
+    species: Sequence[str],
+    generator: torch.Generator,
+    known: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Order the atoms of many crystals inside each element, all at once, by swaps only.
 
-    It begins with the order of the sums of distances and with two random ones; what :func:`match_atoms` finds for one
-    crystal is a little better and takes a hundred times longer.
+    It begins with the order of the sorted distances to each element, with a few random ones, and with one that is
+    known; what :func:`match_atoms` finds for one crystal is a little better and takes a hundred times longer.
 
     :param distances: distances of the crystals, zeros on the diagonal, shape (crystals, atoms, atoms), A.
     :param expected: expected distances, shape (atoms, atoms), A; the diagonal is not looked at.
     :param species: element of every row, equal elements side by side.
     :param generator: draws the random orders.
+    :param known: an order of the atoms of each crystal that may be a good one, shape (crystals, atoms).
     :return: the atom that stands in each row, shape (crystals, atoms).
     """
     import torch
@@ -133,8 +138,8 @@ def match_many(
     rows_of = [torch.from_numpy(np.flatnonzero(elements == name)) for name in dict.fromkeys(species)]
     same = torch.from_numpy(np.triu(elements[:, None] == elements, 1)).to(distances.device)
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for attempt in range(_BATCH_STARTS):
-        order = _begin(distances, target, rows_of, generator if attempt else None)
+    begun = [_begin(distances, target, rows_of, generator if attempt else None) for attempt in range(_BATCH_STARTS)]
+    for order in begun if known is None else [known.clone(), *begun]:
         _swap_many(order, distances, target, same)
         found.append((order, (_reordered(distances, order) - target).square().sum(dim=(1, 2))))
     best, least = found[0]
@@ -147,18 +152,32 @@ def match_many(
 def _begin(
     distances: torch.Tensor, target: torch.Tensor, rows_of: Sequence[torch.Tensor], generator: torch.Generator | None
 ) -> torch.Tensor:
-    """Return a first order of the atoms of many crystals: random, or by the sums of their distances."""
+    """Return a first order of the atoms of many crystals: random, or by their sorted distances to each element."""
     import torch
 
     crystals, atoms = distances.shape[:2]
     order = torch.arange(atoms).repeat(crystals, 1)
     for rows in rows_of:
         if generator is None:
-            atoms_by_sum = torch.argsort(distances[:, rows].sum(dim=-1), dim=1).cpu()
-            order[:, rows[torch.argsort(target[rows].sum(dim=-1)).cpu()]] = rows[atoms_by_sum]
+            order[:, rows] = rows[_assign_many(distances[:, rows], target[rows], rows_of)]
         else:
             order[:, rows] = rows[torch.argsort(torch.rand((crystals, len(rows)), generator=generator), dim=1)]
     return order.to(distances.device)
+
+
+def _assign_many(distances: torch.Tensor, target: torch.Tensor, rows_of: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Assign the atoms of one element in many crystals by their sorted distances to the atoms of each element."""
+    import torch
+    from scipy.optimize import linear_sum_assignment
+
+    crystals, atoms = distances.shape[:2]
+    if atoms == 1:
+        return torch.zeros((crystals, 1), dtype=torch.int64)
+    cost = torch.zeros((crystals, atoms, atoms), device=distances.device)
+    for others in rows_of:
+        wanted, found = target[:, others].sort(dim=1).values, distances[:, :, others].sort(dim=2).values
+        cost += (wanted[None, :, None] - found[:, None]).square().sum(dim=-1)
+    return torch.from_numpy(np.stack([linear_sum_assignment(matrix)[1] for matrix in cost.cpu().numpy()]))
 
 
 def _swap_many(order: torch.Tensor, distances: torch.Tensor, target: torch.Tensor, same: torch.Tensor) -> None:

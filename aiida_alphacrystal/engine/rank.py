@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
+from aiida_alphacrystal.engine.metrics import reduced_structure
 from aiida_alphacrystal.engine.rank_model import OTHER, confidences, features, with_weights
 from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE, spacegroup_of, symmetry_operations
 
@@ -130,9 +132,16 @@ def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
         for index, relaxation in enumerate(relaxations)
         if relaxation.reason is None and math.isfinite(relaxation.energy)
     ]
+    reduced = functools.cache(lambda index: reduced_structure(relaxations[index].structure))
+
+    def same(first: int, second: int) -> bool:
+        if abs(relaxations[first].energy - relaxations[second].energy) > _SAME_ENERGY:
+            return False
+        return bool(_MATCHER.fit(reduced(first), reduced(second), skip_structure_reduction=True))
+
     groups: list[list[int]] = []
     for index in sorted(relaxed, key=lambda index: (relaxations[index].energy, index)):
-        twins = next((group for group in groups if _same(relaxations[index], relaxations[group[0]])), None)
+        twins = next((group for group in groups if same(index, group[0])), None)
         if twins is None:
             groups.append([index])
         else:
@@ -208,8 +217,3 @@ def _symmetry(structure: Structure) -> float:
     """Return the number of symmetry operations for each atom, the same for every cell of a crystal."""
     operations = symmetry_operations(structure, SYMMETRY_TOLERANCE)
     return 0.0 if operations is None else round(len(operations[0]) / len(structure), 6)
-
-
-def _same(first: Relaxation, second: Relaxation) -> bool:
-    """Return whether two candidates have relaxed to the same structure."""
-    return same_structure(first.structure, first.energy, second.structure, second.energy)

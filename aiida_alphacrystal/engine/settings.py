@@ -95,7 +95,7 @@ class SearchSettings:
     max_candidates: int = 10
     method: str = 'descent'
     max_screened: int = 5000
-    evaluations: int = 200_000
+    evaluations: int = 400_000
     seconds: float = 0.0
     free_starts: int = 0
 

@@ -50,3 +50,19 @@ def test_many_crystals_are_matched_as_well_as_one():
         found = shuffle[order]
         solved += np.allclose(target[np.ix_(found, found)][off_diagonal], target[off_diagonal])
     assert solved >= 36
+
+
+def test_a_known_order_is_kept_where_it_is_the_best():
+    rng = np.random.default_rng(5)
+    species = ('Na',) * 8 + ('Cl',) * 8
+    target = minimum_image_distances(np.array(LATTICE) * 1.6, rng.random((16, 3)))
+    np.fill_diagonal(target, 0.0)
+    shuffles = np.array([np.concatenate([rng.permutation(8), 8 + rng.permutation(8)]) for _ in range(30)])
+    matrices = torch.from_numpy(np.array([target[np.ix_(shuffle, shuffle)] for shuffle in shuffles]))
+    known = torch.from_numpy(np.argsort(shuffles, axis=1))
+    before = known.clone()
+    generator = torch.Generator().manual_seed(0)
+    orders = match_many(matrices, torch.from_numpy(target), species, generator, known)
+    assert torch.equal(known, before)
+    for order, shuffle in zip(orders.numpy(), shuffles, strict=True):
+        assert np.allclose(target[np.ix_(shuffle[order], shuffle[order])], target)

@@ -9,6 +9,7 @@ from aiida_alphacrystal.engine.metrics.matching import (
     STRICT_RMS,
     first_match,
     normalised_rms,
+    reduced_structure,
     structure_matcher,
 )
 
@@ -21,5 +22,6 @@ __all__ = (
     'expected_calibration_error',
     'first_match',
     'normalised_rms',
+    'reduced_structure',
     'structure_matcher',
 )

@@ -16,7 +16,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ('MATCH_TOLERANCE', 'STRICT_RMS', 'first_match', 'normalised_rms', 'structure_matcher')
+__all__ = ('MATCH_TOLERANCE', 'STRICT_RMS', 'first_match', 'normalised_rms', 'reduced_structure', 'structure_matcher')
 
 #: Largest normalised displacement of a match.
 MATCH_TOLERANCE = 0.5
@@ -34,6 +34,18 @@ def structure_matcher(primitive_cell: bool = True) -> StructureMatcher:
 
 
 _MATCHER = structure_matcher()
+
+
+def reduced_structure(structure: Structure) -> Structure:
+    """Return the primitive cell that a matcher makes of a structure before it compares it.
+
+    Reducing takes longer than comparing, so structures that are compared with many are reduced once, and compared
+    with ``fit(first, second, skip_structure_reduction=True)``.
+
+    :param structure: any cell.
+    """
+    reduced: Structure = structure.get_reduced_structure(reduction_algo='niggli').get_primitive_structure()
+    return reduced
 
 
 def normalised_rms(predicted: Structure, truth: Structure) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from aiida_alphacrystal.engine.reconstruct.minimum_image import shortest_images
+from aiida_alphacrystal.engine.reconstruct.minimum_image import shortest_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,6 @@ def widest_contact(position: WyckoffPosition, lattice: ReducedLattice) -> float:
     translations = (position.translations - position.translations[0])[1:]
     difference = (np.einsum('nif,pf->pni', rotations, free) + translations) @ lattice.transformation
     matrix, images = (torch.from_numpy(array) for array in (lattice.matrix, lattice.images))
-    vectors = shortest_images(torch.from_numpy(difference), matrix, images)
-    nearest = torch.linalg.vector_norm(vectors, dim=-1).amin(dim=1).clamp(max=lattice.shortest)
+    lengths = shortest_lengths(torch.from_numpy(difference).movedim(-1, 0), matrix, images)
+    nearest = lengths.amin(dim=1).clamp(max=lattice.shortest)
     return float(nearest.max())

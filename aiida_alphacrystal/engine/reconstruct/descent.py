@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from aiida_alphacrystal.engine.reconstruct.landscape import Crystals
+from aiida_alphacrystal.engine.reconstruct.relocation import relocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.reconstruct.landscape import Landscape
     from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
 
-__all__ = ('descend', 'relocate', 'scan')
+__all__ = ('descend', 'scan')
 
 _SCANNED = 16384
 _MOST_SCANNED = 256
@@ -32,7 +33,6 @@ _FIRST_FIELD = 2048
 _NARROWING = 0.7
 _NARROWEST = 192
 _PER_ASSIGNMENT = 16
-_PLACES = 16
 _USUAL_PAIRS = 66
 _MOST_EFFORT = 4.0
 
@@ -57,27 +57,6 @@ def scan(landscape: Landscape, likelihood: DistanceLikelihood, generator: torch.
         picked = genes.gather(1, chosen[..., None].expand(-1, -1, genes.shape[-1]))
         parts.append(Crystals(lot[:, None].expand(-1, kept)[needed], picked[needed], fitness[needed]))
     return Crystals.together(parts)
-
-
-def relocate(
-    landscape: Landscape, likelihood: DistanceLikelihood, crystals: Crystals, generator: torch.Generator
-) -> Crystals:
-    """Put one orbit of each crystal to the best of a few random places.
-
-    :param landscape: of the cell.
-    :param likelihood: of the distances.
-    :param crystals: they stay as they are.
-    :param generator: draws orbits and places.
-    """
-    number = len(crystals)
-    drawn = torch.rand(number, generator=generator).to(landscape.device)
-    orbit = (drawn * landscape.site_counts[crystals.assignments]).long()
-    moving = landscape.sites[crystals.assignments] == orbit[:, None]
-    moving = torch.cat([moving, torch.zeros_like(moving[:, :1])], dim=1)
-    places = landscape.draw((number, _PLACES), generator)
-    genes = torch.where(moving[:, None], places, crystals.genes[:, None])
-    fitness, chosen = landscape.evaluate(likelihood, crystals.assignments, genes).max(dim=1)
-    return Crystals(crystals.assignments, genes[torch.arange(number, device=landscape.device), chosen], fitness)
 
 
 def descend(
@@ -108,4 +87,4 @@ def descend(
 
 def _effort(landscape: Landscape) -> float:
     """Return how much more can be tried than in a cell of twelve atoms in about the same time."""
-    return min(_MOST_EFFORT, max(1.0, _USUAL_PAIRS / max(1, landscape.pairs)))
+    return min(_MOST_EFFORT, _USUAL_PAIRS / max(1, landscape.pairs))

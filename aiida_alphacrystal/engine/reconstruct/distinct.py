@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from aiida_alphacrystal.engine.metrics import reduced_structure
 from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Trial:
     fitness: float
     score: float
     distances: FloatArray
+
+    @functools.cached_property
+    def reduced(self) -> Structure:
+        """Return the structure as a matcher reduces it."""
+        return reduced_structure(self.structure)
 
 
 def distinct_rows(distances: FloatArray, tolerance: float) -> list[int]:
@@ -105,7 +112,7 @@ def _same(first: Trial, second: Trial, matcher: StructureMatcher) -> bool:
             return False
         if first.hypothesis == second.hypothesis and difference.max() < _CLEARLY_SAME:
             return True
-    return bool(matcher.fit(first.structure, second.structure))
+    return bool(matcher.fit(first.reduced, second.reduced, skip_structure_reduction=True))
 
 
 def _candidate(trial: Trial, seed: int) -> Candidate:

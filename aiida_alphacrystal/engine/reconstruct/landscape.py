@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from aiida_alphacrystal.engine.reconstruct.likelihood import element_blocks
-from aiida_alphacrystal.engine.reconstruct.minimum_image import shortest_images
+from aiida_alphacrystal.engine.reconstruct.minimum_image import shortest_images, shortest_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,8 +30,8 @@ FIRST_STEP = 0.02
 
 _VOLUME_RANGE = 0.1
 _SHORTEST = 1e-3
-_BLOCK_OFFSET = 1000.0
-_NUMBERS_AT_ONCE = 4_000_000
+#: Numbers of one array: on a CPU they should stay in its cache.
+_NUMBERS_AT_ONCE = {'cpu': 400_000, 'cuda': 4_000_000}
 
 
 def length_scale(gene: torch.Tensor) -> torch.Tensor:
@@ -119,7 +119,7 @@ class Landscape:
         self, group: SpaceGroup, assignments: Sequence[Assignment], lattice: ReducedLattice, device: torch.device
     ) -> None:
         maps = _AtomMaps.of(group, assignments, lattice)
-        atoms = maps.rotations.shape[1]
+        atoms = len(maps.species)
         blocks = element_blocks(maps.species)
         self.lattice = lattice
         self.device = device
@@ -131,6 +131,7 @@ class Landscape:
         self.freedom = maps.rotations.shape[-1]
         self._rotations = torch.tensor(maps.rotations, dtype=torch.float32, device=device)
         self._translations = torch.tensor(maps.translations, dtype=torch.float32, device=device)
+        self._atoms = atoms
         self._matrix = torch.tensor(lattice.matrix, dtype=torch.float32, device=device)
         self._images = torch.tensor(lattice.images, dtype=torch.float32, device=device)
         triangle = np.stack(np.triu_indices(atoms, 1))
@@ -139,23 +140,34 @@ class Landscape:
             (True, np.arange(len(blocks))), (False, by_block),
         )}  # fmt: skip
         self._incidence = {matched: _incidence(pairs, atoms) for matched, pairs in self._pairs.items()}
-        self._offsets = torch.tensor(_BLOCK_OFFSET * blocks[by_block], dtype=torch.float32, device=device)
-        self._chunk = max(1, _NUMBERS_AT_ONCE // (max(1, len(blocks)) * (4 + len(lattice.images))))
+        beyond = 1.0 + float(np.linalg.norm(lattice.matrix, axis=1).sum())  # what no distance is
+        self._offsets = torch.tensor(beyond * blocks[by_block], dtype=torch.float32, device=device)
+        self._chunk = max(1, _NUMBERS_AT_ONCE[device.type] // (max(1, len(blocks)) * (4 + len(lattice.images))))
 
-    def evaluate(self, likelihood: DistanceLikelihood, assignments: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
+    def evaluate(
+        self,
+        likelihood: DistanceLikelihood,
+        assignments: torch.Tensor,
+        genes: torch.Tensor,
+        order: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the fitness of several crystals of each of many assignments.
 
         :param likelihood: of the distances.
         :param assignments: indices of assignments, shape (lots,).
         :param genes: shape (lots, crystals, freedom + 1).
+        :param order: as in :meth:`with_gradient`, one for each lot.
         :return: shape (lots, crystals).
         """
         lots = max(1, self._chunk // genes.shape[1])
-        parts = [
-            self._compute(likelihood, assignments[part], genes[part], None, gradient=False)[0]
-            for part in _slices(len(assignments), lots)
-        ]
-        return torch.cat(parts)
+        rows = []
+        for part in _slices(len(assignments), lots):
+            some = [
+                self._judge(likelihood, assignments[part], genes[part, few], _part(order, part))
+                for few in _slices(genes.shape[1], self._chunk)
+            ]
+            rows.append(torch.cat(some, dim=1))
+        return torch.cat(rows)
 
     def with_gradient(
         self, likelihood: DistanceLikelihood, crystals: Crystals, order: torch.Tensor | None = None
@@ -169,13 +181,10 @@ class Landscape:
         :return: tensors of shape (crystals,) and (crystals, freedom + 1).
         """
         parts = [
-            self._compute(
-                likelihood, crystals.assignments[part], crystals.genes[part, None],
-                None if order is None else order[part], gradient=True,
-            )
+            self._differentiate(likelihood, crystals.assignments[part], crystals.genes[part], _part(order, part))
             for part in _slices(len(crystals), self._chunk)
-        ]  # fmt: skip
-        return torch.cat([part[0][:, 0] for part in parts]), torch.cat([part[1][:, 0] for part in parts])
+        ]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
     def climb(
         self,
@@ -230,13 +239,12 @@ class Landscape:
         :param crystals: the crystals.
         :return: shape (crystals, atoms, atoms), A.
         """
-        parts = []
-        for part in _slices(len(crystals), max(1, self._chunk // 2)):
-            positions = self._positions(crystals.assignments[part], crystals.genes[part, None], None)[:, 0]
-            difference = positions[:, None] - positions[:, :, None]
-            vectors = shortest_images(difference, self._matrix, self._images)
-            parts.append(torch.linalg.vector_norm(vectors, dim=-1))
-        return torch.cat(parts) * length_scale(crystals.genes[:, -1])[:, None, None]
+        first, second = self._pairs[True]
+        matrices = torch.zeros((len(crystals), self._atoms, self._atoms), device=self.device)
+        lengths = self._lengths(crystals, matched=True)
+        matrices[:, first, second] = lengths
+        matrices[:, second, first] = lengths
+        return matrices
 
     def sorted_distances(self, crystals: Crystals) -> torch.Tensor:
         """Return the distances of crystals, sorted within each pair of elements.
@@ -244,63 +252,89 @@ class Landscape:
         :param crystals: the crystals.
         :return: shape (crystals, pairs), A.
         """
-        first, second = self._pairs[False]
-        distances = self.matrices(crystals)[:, first, second]
+        distances = self._lengths(crystals, matched=False)
         return distances.gather(1, _argsort(distances + self._offsets))
 
+    def _lengths(self, crystals: Crystals, *, matched: bool) -> torch.Tensor:
+        """Return the distances of crystals, shape (crystals, pairs), A."""
+        parts = []
+        for part in _slices(len(crystals), self._chunk):
+            positions = self._positions(crystals.assignments[part], crystals.genes[part, None], None)
+            parts.append(shortest_lengths(self._differences(positions, matched), self._matrix, self._images).T)
+        return torch.cat(parts) * length_scale(crystals.genes[:, -1:])
+
     def _positions(self, assignments: torch.Tensor, genes: torch.Tensor, order: torch.Tensor | None) -> torch.Tensor:
-        """Return the positions of atoms in the reduced lattice, shape (lots, crystals, atoms, 3)."""
-        rotations, translations = self._maps(assignments, order)
-        lots, number = genes.shape[:2]
-        flat = torch.baddbmm(
-            translations.reshape(lots, 1, -1), genes[..., :-1], rotations.reshape(lots, -1, self.freedom).mT
-        )
-        return flat.reshape(lots, number, -1, 3)
-
-    def _maps(self, assignments: torch.Tensor, order: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the maps from genes to atoms, the atoms of each assignment in some order."""
+        """Return the positions of atoms in the reduced lattice, shape (3, atoms, lots * crystals)."""
         rotations, translations = self._rotations[assignments], self._translations[assignments]
-        if order is None:
-            return rotations, translations
-        lots = torch.arange(len(order), device=self.device)[:, None]
-        return rotations[lots, order], translations[lots, order]
+        flat = torch.baddbmm(translations[:, None], genes[..., :-1], rotations.mT)
+        positions = flat.reshape(genes.shape[0], genes.shape[1], 3, self._atoms)
+        if order is not None:
+            positions = positions.gather(3, order[:, None, None].expand_as(positions))
+        return positions.flatten(0, 1).permute(1, 2, 0).contiguous()
 
-    def _compute(
+    def _differences(self, positions: torch.Tensor, matched: bool) -> torch.Tensor:
+        """Return the differences of the positions of each pair of atoms, shape (3, pairs, lots * crystals)."""
+        first, second = self._pairs[matched]
+        return positions.index_select(1, second).sub_(positions.index_select(1, first))
+
+    def _judge(
         self,
         likelihood: DistanceLikelihood,
         assignments: torch.Tensor,
         genes: torch.Tensor,
         order: torch.Tensor | None,
-        *,
-        gradient: bool,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the fitness, shape (lots, crystals), and its derivatives by the genes, shape of the genes."""
+    ) -> torch.Tensor:
+        """Return the fitness of several crystals of each assignment, shape (lots, crystals)."""
         matched = order is not None
-        lots, number = genes.shape[:2]
-        self.evaluations += lots * number
-        first, second = self._pairs[matched]
-        positions = self._positions(assignments, genes, order).flatten(0, 1)
-        vectors = shortest_images(positions[:, second] - positions[:, first], self._matrix, self._images)
-        lengths = torch.linalg.vector_norm(vectors, dim=-1)
-        place = None if matched else _argsort(lengths + self._offsets)
+        self.evaluations += genes.shape[:2].numel()
+        differences = self._differences(self._positions(assignments, genes, order), matched)
+        lengths = shortest_lengths(differences, self._matrix, self._images).T.contiguous()
+        if not matched:
+            lengths = _sorted(lengths + self._offsets) - self._offsets
         scale = length_scale(genes[..., -1].flatten())
-        distances = lengths if place is None else lengths.gather(1, place)
-        fitness, slopes, by_scale = likelihood(distances, self.lattice.shortest, scale, matched=matched)
-        if not gradient:
-            return fitness.reshape(lots, number), genes
-        if place is not None:
+        return likelihood.value(lengths, self.lattice.shortest, scale, matched=matched).reshape(genes.shape[:2])
+
+    def _differentiate(
+        self,
+        likelihood: DistanceLikelihood,
+        assignments: torch.Tensor,
+        genes: torch.Tensor,
+        order: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the fitness of crystals, shape (crystals,), and its derivatives by the genes, shape of the genes."""
+        matched = order is not None
+        self.evaluations += len(genes)
+        differences = self._differences(self._positions(assignments, genes[:, None], order), matched)
+        vectors = shortest_images(differences, self._matrix, self._images)
+        lengths = vectors.square().sum(dim=0).sqrt().T.contiguous()
+        scale = length_scale(genes[:, -1])
+        if matched:
+            fitness, slopes, by_scale = likelihood(lengths, self.lattice.shortest, scale, matched=True)
+        else:
+            place = _argsort(lengths + self._offsets)
+            fitness, slopes, by_scale = likelihood(
+                lengths.gather(1, place), self.lattice.shortest, scale, matched=False
+            )
             slopes = torch.zeros_like(lengths).scatter_(1, place, slopes)
-        pulls = (slopes / lengths.clamp(min=_SHORTEST))[..., None] * vectors
-        by_atom = (self._incidence[matched] @ pulls) @ self._matrix.T
-        rotations = self._maps(assignments, order)[0].reshape(lots, -1, self.freedom)
-        by_coordinate = torch.bmm(by_atom.reshape(lots, number, -1), rotations)
-        by_volume = (by_scale * _VOLUME_RANGE / (3.0 * scale.square())).reshape(lots, number, 1)
-        return fitness.reshape(lots, number), torch.cat([by_coordinate, by_volume], dim=-1)
+        pulls = (slopes / lengths.clamp(min=_SHORTEST)).T * vectors
+        by_atom = self._incidence[matched] @ pulls
+        by_atom = (self._matrix @ by_atom.flatten(1)).reshape(by_atom.shape).permute(2, 0, 1)
+        if order is not None:
+            by_atom = torch.zeros_like(by_atom).scatter_(2, order[:, None].expand_as(by_atom), by_atom)
+        by_coordinate = torch.bmm(by_atom.reshape(len(genes), 1, -1), self._rotations[assignments])[:, 0]
+        by_volume = by_scale * _VOLUME_RANGE / (3.0 * scale.square())
+        return fitness, torch.cat([by_coordinate, by_volume[:, None]], dim=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _AtomMaps:
-    """The maps from free coordinates to atoms of all assignments, padded to the freest one."""
+    """The maps from free coordinates to atoms of all assignments, padded to the freest one.
+
+    :param species: element of every atom.
+    :param rotations: shape (assignments, 3 * atoms, freedom), the first components of all atoms first.
+    :param translations: shape (assignments, 3 * atoms).
+    :param sites: which orbit with freedom each free coordinate belongs to, -1 where none.
+    """
 
     species: tuple[str, ...]
     rotations: np.ndarray
@@ -309,30 +343,31 @@ class _AtomMaps:
 
     @classmethod
     def of(cls, group: SpaceGroup, assignments: Sequence[Assignment], lattice: ReducedLattice) -> _AtomMaps:
-        """Fill the maps; ``sites`` tells which orbit with freedom each free coordinate belongs to, -1 where none."""
+        """Fill the maps."""
         to_reduced = lattice.transformation
         positions = {position.letter: position for position in group.positions}
         rotations_of = {
-            letter: np.einsum('nif,ij->njf', position.rotations, to_reduced) for letter, position in positions.items()
+            letter: np.einsum('nif,ij->jnf', position.rotations, to_reduced) for letter, position in positions.items()
         }
-        translations_of = {letter: position.translations @ to_reduced for letter, position in positions.items()}
+        translations_of = {letter: (position.translations @ to_reduced).T for letter, position in positions.items()}
         species = tuple(
             element for element, letter in assignments[0].sites for _ in range(positions[letter].multiplicity)
         )
         freedom = max(1, *(assignment.freedom for assignment in assignments))
-        rotations = np.zeros((len(assignments), len(species), 3, freedom), dtype=np.float32)
-        translations = np.zeros((len(assignments), len(species), 3), dtype=np.float32)
+        rotations = np.zeros((len(assignments), 3, len(species), freedom), dtype=np.float32)
+        translations = np.zeros((len(assignments), 3, len(species)), dtype=np.float32)
         sites = np.full((len(assignments), freedom), -1, dtype=np.int64)
         for index, assignment in enumerate(assignments):
             row = column = site = 0
             for _, letter in assignment.sites:
                 rows = slice(row, row + positions[letter].multiplicity)
                 columns = slice(column, column + positions[letter].freedom)
-                rotations[index, rows, :, columns] = rotations_of[letter]
-                translations[index, rows] = translations_of[letter]
+                rotations[index, :, rows, columns] = rotations_of[letter]
+                translations[index, :, rows] = translations_of[letter]
                 sites[index, columns] = site
                 row, column, site = rows.stop, columns.stop, site + (positions[letter].freedom > 0)
-        return cls(species, rotations, translations, sites)
+        flat = rotations.reshape(len(assignments), -1, freedom)
+        return cls(species, flat, translations.reshape(len(assignments), -1), sites)
 
 
 def _wrapped(genes: torch.Tensor) -> torch.Tensor:
@@ -356,6 +391,18 @@ def _argsort(values: torch.Tensor) -> torch.Tensor:
     if values.device.type == 'cpu':
         return torch.from_numpy(np.argsort(values.numpy(), axis=1))
     return torch.argsort(values, dim=1)
+
+
+def _sorted(values: torch.Tensor) -> torch.Tensor:
+    """Return each row sorted; on a CPU numpy sorts short rows several times faster than torch."""
+    if values.device.type == 'cpu':
+        return torch.from_numpy(np.sort(values.numpy(), axis=1))
+    return values.sort(dim=1).values
+
+
+def _part(order: torch.Tensor | None, part: slice) -> torch.Tensor | None:
+    """Return the orders of some crystals, None where there is none."""
+    return None if order is None else order[part]
 
 
 def _slices(number: int, size: int) -> Iterator[slice]:

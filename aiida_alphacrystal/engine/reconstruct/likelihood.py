@@ -83,9 +83,9 @@ class DistanceLikelihood:
         self._width = len(table[0])
         self._table = torch.tensor(np.concatenate(table), dtype=torch.float32, device=device)
         by_mean = np.lexsort((prediction.expectation[first, second], element_blocks(species)))
-        starts = torch.arange(1, len(first) + 1, device=device) * self._width
+        starts = torch.arange(1, len(first) + 1, dtype=torch.int32, device=device) * self._width
         self._starts = {True: starts, False: starts[torch.from_numpy(by_mean).to(device)]}
-        self._own_start = torch.zeros(1, dtype=torch.int64, device=device)
+        self._own_start = torch.zeros(1, dtype=torch.int32, device=device)
         #: What no crystal can exceed.
         self.bound = float(
             (sum(row.max() for row in table[1:]) + self.atoms * table[0].max()) / (len(first) + self.atoms)
@@ -110,14 +110,27 @@ class DistanceLikelihood:
         value = values.sum(dim=1) + self.atoms * own
         return value / number, slopes * (scale[:, None] / number), by_scale / number
 
+    def value(self, distances: torch.Tensor, shortest: float, scale: torch.Tensor, *, matched: bool) -> torch.Tensor:
+        """Return the likelihood alone, in less time.
+
+        :param distances: as in :meth:`__call__`.
+        :param shortest: shortest lattice vector, A.
+        :param scale: factor on all lengths, shape (crystals,).
+        :param matched: whether the atoms are matched with the rows of the prediction.
+        :return: shape (crystals,).
+        """
+        values = self._look_up(distances * scale[:, None], self._starts[matched])[0]
+        own = self._look_up((shortest * scale)[:, None], self._own_start)[0][:, 0]
+        return (values.sum(dim=1) + self.atoms * own) / (distances.shape[1] + self.atoms)
+
     def _look_up(self, distances: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Interpolate the rows of the table that begin at ``starts``; return values and slopes."""
         place = (distances / _STEP).clamp(max=self._width - 1.001)
-        whole = place.long()
+        whole = place.int()
         place = place - whole
-        whole += starts
-        left = self._table[whole]
-        step = self._table[whole + 1] - left
+        whole = (whole + starts).reshape(-1)
+        left = self._table.index_select(0, whole).reshape(place.shape)
+        step = self._table.index_select(0, whole + 1).reshape(place.shape) - left
         return torch.addcmul(left, step, place), step / _STEP
 
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from aiida_alphacrystal.engine.atom_matching import match_many
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.progress import report
 from aiida_alphacrystal.engine.reconstruct.budget import Budget
@@ -28,10 +27,10 @@ from aiida_alphacrystal.engine.reconstruct.contacts import (
     widest_contact,
 )
 from aiida_alphacrystal.engine.reconstruct.descent import descend
-from aiida_alphacrystal.engine.reconstruct.distinct import Trial, distinct_rows, select
+from aiida_alphacrystal.engine.reconstruct.distinct import Trial, select
 from aiida_alphacrystal.engine.reconstruct.genetic import evolve
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
-from aiida_alphacrystal.engine.reconstruct.likelihood import SHARP_TAILS, DistanceLikelihood
+from aiida_alphacrystal.engine.reconstruct.matched import FINE_STEP, Likelihoods, mend, polish
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     Assignment,
@@ -55,22 +54,18 @@ __all__ = ('SearchResult', 'search_crystals')
 
 _SEARCHES = {'descent': descend, 'genetic': evolve}
 _PERHAPS_SOLVED = 0.15
+_PERHAPS_MENDED = 0.05
+#: Share of the evaluations after which a descent ends, and what it has found is mended.
+_SHARE_OF_DESCENT = 0.6
 _SOLVED = 0.3
 _TRIED = 16
 _IMPROVED = 0.01
 _SHARPENED = 128
 _SHARPENED_PER_ASSIGNMENT = 12
-_MATCHED = 96
-_POLISHED = 48
 _PER_ASSIGNMENT = 8
-_COARSE_STEPS = 12
-_SHARP_STEPS = 15
-_FINAL_STEPS = 20
-_FINE_STEP = 0.005
 _FREE_STEPS = 80
 _FREE_KEPT = 16
 _ROOM = 1.8
-_SAME_DISTANCES = 0.05
 _USUAL_PAIRS = 66
 _FEWEST_PAIRS = 10
 #: What a free coordinate costs, in log-likelihood: that of Akaike's criterion.
@@ -87,22 +82,6 @@ class SearchResult:
 
     candidates: tuple[Candidate, ...]
     reasons: tuple[str, ...]
-
-
-class _Likelihoods(NamedTuple):
-    """The likelihood of distances, for the beginning and the end of a search."""
-
-    coarse: DistanceLikelihood
-    sharp: DistanceLikelihood
-    species: tuple[str, ...]
-    expectation: torch.Tensor
-
-    @classmethod
-    def of(cls, prediction: DistancePrediction, device: torch.device) -> _Likelihoods:
-        """Prepare the likelihoods of one prediction."""
-        expectation = torch.tensor(prediction.expectation, dtype=torch.float32, device=device)
-        coarse, sharp = (DistanceLikelihood(prediction, tail_weight, device) for tail_weight in (1.0, SHARP_TAILS))
-        return cls(coarse, sharp, prediction.species, expectation)
 
 
 def search_crystals(
@@ -132,7 +111,7 @@ def search_crystals(
     trials: list[Trial] = []
     reasons: dict[int, str] = {}
     with one_thread():
-        likelihoods = {units: _Likelihoods.of(prediction, device) for units, prediction in sorted(distances.items())}
+        likelihoods = {units: Likelihoods.of(prediction, device) for units, prediction in sorted(distances.items())}
         for index, cell in enumerate(cells):
             report('reconstruct', index, len(cells))
             name = f'hypothesis {index + 1} ({space_group(cell.spacegroup).symbol})'
@@ -167,7 +146,7 @@ class _Search:
         self,
         formula: Formula,
         cell: CellHypothesis,
-        likelihoods: _Likelihoods,
+        likelihoods: Likelihoods,
         settings: SearchSettings,
         seed: int,
         budget: Budget,
@@ -176,13 +155,16 @@ class _Search:
         self._likelihoods = likelihoods
         self._settings = settings
         self._budget = budget
-        self._generator = torch.Generator().manual_seed(_seed_of(seed, cell))
+        self._generator, self._free_generator = (
+            torch.Generator().manual_seed(_seed_of(seed, cell, stream)) for stream in range(2)
+        )
         self._counts = {
             element: count * cell.formula_units for element, count in zip(formula.elements, formula.counts, strict=True)
         }
         self._lattice = reduced_lattice(primitive_lattice(cell.spacegroup, cell.lattice))
         self._device = likelihoods.expectation.device
         self._tried = -math.inf
+        self._polished: list[Crystals] = []
         self.reason = ''
 
     def run(self, hypothesis: int, name: str) -> list[Trial]:
@@ -207,16 +189,24 @@ class _Search:
             self.reason = f'no combination of its Wyckoff positions has room for {content}.'
             return []
         landscape = Landscape(group, assignments, self._lattice, self._device)
-        method = _SEARCHES[self._settings.method]
-        found = method(
-            landscape, self._likelihoods.coarse, self._generator, lambda field: self._enough(landscape, field)
-        )
-        found = self._polish(landscape, found.best(_SHARPENED, _SHARPENED_PER_ASSIGNMENT))
+        found = self._best(landscape)
         origins = [f'{name}: {assignment.label(group)}' for assignment in assignments]
         trials = self._trials(cell, landscape, assignments, found, (hypothesis, self._settings.method, origins))
         if not trials:
             self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         return trials
+
+    def _best(self, landscape: Landscape) -> Crystals:
+        """Return the best crystals of all assignments, their atoms matched with the rows of the prediction."""
+        search = _SEARCHES[self._settings.method]
+        field = search(
+            landscape, self._likelihoods.coarse, self._generator, lambda field: self._enough(landscape, field)
+        )
+        polished = self._polish(landscape, field.best(_SHARPENED, _SHARPENED_PER_ASSIGNMENT))
+        found = Crystals.together([polished, *self._polished])
+        if self._settings.method == 'genetic' or self._solved(found):  # the genetic algorithm stays that of the paper
+            return found
+        return mend(landscape, self._likelihoods, found, self._generator, lambda field: self._mended(landscape, field))
 
     def _without_symmetry(self, hypothesis: int, name: str) -> list[Trial]:
         """Let all atoms move freely; the rows of the prediction tell them apart."""
@@ -229,11 +219,11 @@ class _Search:
         landscape = Landscape(space_group(1), [assignment], reduced, self._device)
         starts = self._settings.free_starts
         owners = torch.zeros(starts, dtype=torch.int64, device=self._device)
-        crystals = Crystals(owners, landscape.draw((starts,), self._generator), owners.float())
+        crystals = Crystals(owners, landscape.draw((starts,), self._free_generator), owners.float())
         order = torch.arange(self._atoms, device=self._device).expand(starts, -1)
         crystals = landscape.climb(self._likelihoods.coarse, crystals, _FREE_STEPS, order=order)
         found = crystals.best(_FREE_KEPT, _FREE_KEPT)
-        for width in (FIRST_STEP, _FINE_STEP):
+        for width in (FIRST_STEP, FINE_STEP):
             found = landscape.climb(self._likelihoods.sharp, found, _FREE_STEPS, width, order[: len(found)])
         return self._trials(cell, landscape, [assignment], found, (hypothesis, 'free', [f'{name}: no symmetry']))
 
@@ -252,35 +242,35 @@ class _Search:
         }
 
     def _enough(self, landscape: Landscape, field: Crystals) -> bool:
-        """Tell whether the distances are met as well as they can be, or the work is done."""
-        work = landscape.evaluations * max(_FEWEST_PAIRS, landscape.pairs) / _USUAL_PAIRS
-        nothing_free = not bool(landscape.freedoms.any())
-        if nothing_free or work >= self._settings.evaluations or self._budget.spent:
+        """Tell whether the distances are met as well as they can be, or this part of the work is done."""
+        share = 1.0 if self._settings.method == 'genetic' else _SHARE_OF_DESCENT
+        if not bool(landscape.freedoms.any()) or self._work(landscape) >= share or self._budget.spent:
             return True
         best = float(field.fitness.max())
         if best < max(self._tried + _IMPROVED, self._likelihoods.coarse.bound - _PERHAPS_SOLVED):
             return False
         self._tried = best
         polished = self._polish(landscape, field.best(_TRIED, _PER_ASSIGNMENT))
+        self._polished.append(polished)
+        return self._solved(polished)
+
+    def _mended(self, landscape: Landscape, field: Crystals) -> bool:
+        """Tell whether the matched distances are met well enough to look again, or the work is done."""
+        best = float(field.fitness.max())
+        met = best > self._likelihoods.coarse.bound - _PERHAPS_MENDED
+        return met or self._work(landscape) >= 1.0 or self._budget.spent
+
+    def _work(self, landscape: Landscape) -> float:
+        """Return which share of the work has been done."""
+        done = landscape.evaluations * max(_FEWEST_PAIRS, landscape.pairs) / _USUAL_PAIRS
+        return done / self._settings.evaluations
+
+    def _solved(self, polished: Crystals) -> bool:
+        """Tell whether the matched distances agree with the prediction as well as they can."""
         return float(polished.fitness.max()) > self._likelihoods.sharp.bound - _SOLVED
 
     def _polish(self, landscape: Landscape, crystals: Crystals) -> Crystals:
-        """Match the atoms of crystals with the rows of the prediction and climb to the top of that, three times."""
-        coarse, sharp, species, expectation = self._likelihoods
-        rounds = (
-            (coarse, _COARSE_STEPS, FIRST_STEP, _MATCHED),
-            (sharp, _SHARP_STEPS, FIRST_STEP, _POLISHED),
-            (sharp, _FINAL_STEPS, _FINE_STEP, _POLISHED),
-        )
-        for likelihood, steps, width, number in rounds:
-            order = match_many(landscape.matrices(crystals), expectation, species, self._generator)
-            crystals = landscape.climb(likelihood, crystals, steps, width, order)
-            if likelihood is coarse:
-                crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
-            crystals = crystals.best(number, _PER_ASSIGNMENT)
-            distances = landscape.sorted_distances(crystals).cpu().numpy()
-            crystals = crystals.take(torch.tensor(distinct_rows(distances, _SAME_DISTANCES), device=self._device))
-        return crystals
+        return polish(landscape, self._likelihoods, crystals, self._generator)
 
     def _trials(
         self,
@@ -316,6 +306,7 @@ class _Search:
         return trials
 
 
-def _seed_of(seed: int, cell: CellHypothesis) -> int:
-    """Return the seed of one hypothesis; it knows nothing of the others."""
-    return int(np.random.SeedSequence((seed, cell.spacegroup, cell.formula_units)).generate_state(1, np.uint64)[0] >> 1)
+def _seed_of(seed: int, cell: CellHypothesis, stream: int) -> int:
+    """Return the seed of one hypothesis, which knows nothing of the others; each stream has its own."""
+    sequence = np.random.SeedSequence((seed, cell.spacegroup, cell.formula_units), spawn_key=(stream,))
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)

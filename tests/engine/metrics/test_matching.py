@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.metrics import STRICT_RMS, first_match, normalised_rms
+from aiida_alphacrystal.engine.metrics import (
+    STRICT_RMS,
+    first_match,
+    normalised_rms,
+    reduced_structure,
+    structure_matcher,
+)
 
 TRICLINIC = Structure(
     Lattice.from_parameters(4.1, 5.2, 6.3, 78, 84, 96),
@@ -98,3 +104,18 @@ def test_the_first_match_is_a_rank_and_ends_the_search():
     assert first_match(candidates(), ROCK_SALT) == 2
     assert first_match([CAESIUM_CHLORIDE], ROCK_SALT) is None
     assert first_match([], ROCK_SALT) is None
+
+
+def test_a_reduced_structure_is_compared_as_the_structure_itself():
+    lattice = Lattice.from_parameters(4.6, 4.7, 3.0, 90.0, 90.0, 90.0)
+    rutile = Structure.from_spacegroup(
+        'P4_2/mnm', Lattice.tetragonal(4.6, 3.0), ['Ti', 'O'], [[0, 0, 0], [0.3, 0.3, 0]]
+    )
+    other = Structure(lattice, rutile.species, rutile.frac_coords + 0.01) * [[1, 1, 0], [0, 1, 0], [0, 0, 2]]
+    reduced = reduced_structure(other)
+    assert (len(other), len(reduced)) == (12, 6)
+    far = Structure(lattice, rutile.species, rutile.frac_coords**2)
+    matcher = structure_matcher()
+    for first, second, same in ((rutile, other, True), (rutile, far, False)):
+        pair = reduced_structure(first), reduced_structure(second)
+        assert matcher.fit(*pair, skip_structure_reduction=True) == matcher.fit(first, second) == same

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from aiida_alphacrystal.engine.reconstruct.descent import descend, relocate, scan
+from aiida_alphacrystal.engine.reconstruct.descent import descend, scan
 
 
 def test_the_scan_keeps_some_of_every_assignment(landscape, likelihood):
@@ -15,16 +15,6 @@ def test_the_scan_keeps_some_of_every_assignment(landscape, likelihood):
     assert set(counts[landscape.freedoms[owners] > 0].tolist()) == {16}
     again = landscape.with_gradient(likelihood, found)[0]
     assert torch.allclose(again, found.fitness, atol=1e-5)
-
-
-def test_a_relocation_moves_one_orbit_only(landscape, likelihood):
-    generator = torch.Generator().manual_seed(0)
-    before = scan(landscape, likelihood, generator)
-    after = relocate(landscape, likelihood, before, generator)
-    assert torch.equal(after.genes[:, -1], before.genes[:, -1])
-    for owner, old, new in zip(before.assignments.tolist(), before.genes[:, :-1], after.genes[:, :-1], strict=True):
-        moved = landscape.sites[owner][old != new]
-        assert len(set(moved.tolist())) <= 1
 
 
 def test_the_truth_is_found_and_a_stop_is_heard(landscape, likelihood):

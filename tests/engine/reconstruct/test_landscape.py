@@ -108,6 +108,35 @@ def test_gradient_is_the_slope_of_the_fitness(rutile, certain, matched):
         assert float(((up - down) / (2 * step) - slopes[:, place]).abs().median()) < 1e-5
 
 
+@pytest.mark.parametrize('matched', [False, True])
+def test_fitness_is_the_same_with_and_without_its_slopes(rutile, certain, matched):
+    landscape, assignments = landscape_of(15, {'Ti': 2, 'O': 4}, (5.1, 4.7, 6.2, 90, 103, 90))
+    likelihood = DistanceLikelihood(certain(rutile), 1.0, CPU)
+    generator = torch.Generator().manual_seed(2)
+    owners = torch.randint(len(assignments), (50,), generator=generator)
+    genes = landscape.draw((50,), generator)
+    order = torch.tensor([[1, 0, 4, 2, 5, 3]]).expand(50, -1) if matched else None
+    alone = landscape.evaluate(likelihood, owners, genes[:, None], order)[:, 0]
+    with_slopes = landscape.with_gradient(likelihood, Crystals(owners, genes, alone), order)[0]
+    assert torch.allclose(alone, with_slopes, atol=1e-5)
+
+
+def test_matched_distances_are_those_of_the_ordered_atoms(rutile, certain):
+    landscape, assignments = landscape_of(15, {'Ti': 2, 'O': 4}, (5.1, 4.7, 6.2, 90, 103, 90))
+    likelihood = DistanceLikelihood(certain(rutile), 1.0, CPU)
+    generator = torch.Generator().manual_seed(3)
+    owners = torch.randint(len(assignments), (20,), generator=generator)
+    crystals = Crystals(owners, landscape.draw((20,), generator), torch.zeros(20))
+    order = torch.stack([torch.cat([torch.randperm(2), 2 + torch.randperm(4)]) for _ in range(20)])
+    found = landscape.evaluate(likelihood, owners, crystals.genes[:, None], order)[:, 0]
+    scale = length_scale(crystals.genes[:, -1])
+    rows, columns = np.triu_indices(6, 1)
+    for place, matrix in enumerate(landscape.matrices(crystals)):
+        lengths = (matrix[order[place]][:, order[place]] / scale[place])[rows, columns][None]
+        expected = likelihood(lengths, landscape.lattice.shortest, scale[place : place + 1], matched=True)[0]
+        assert float(found[place]) == pytest.approx(float(expected[0]), abs=1e-4)
+
+
 def test_chunks_and_company_change_nothing_but_the_last_bits(rutile, certain):
     landscape, assignments = landscape_of(14, {'Ti': 2, 'O': 4}, (4.6, 4.7, 5.1, 90, 97, 90))
     likelihood = DistanceLikelihood(certain(rutile), 0.1, CPU)

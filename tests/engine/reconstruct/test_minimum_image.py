@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice
 
 from aiida_alphacrystal.engine.distances import minimum_image_distances
-from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice, shortest_images
+from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice, shortest_images, shortest_lengths
 
 LENGTH = st.floats(2.5, 15.0)
 ANGLE = st.floats(55.0, 125.0)
@@ -27,12 +27,13 @@ def test_vectors_are_as_short_as_they_can_be(lengths, angles, seed):
     reduced = reduced_lattice(lattice)
     difference = (coordinates[None] - coordinates[:, None]) @ reduced.transformation
     matrix, images = torch.from_numpy(reduced.matrix), torch.from_numpy(reduced.images)
-    vectors = shortest_images(torch.from_numpy(difference), matrix, images)
-    found = torch.linalg.vector_norm(vectors, dim=-1).numpy()
+    difference = torch.from_numpy(difference).movedim(-1, 0)
+    found = torch.linalg.vector_norm(shortest_images(difference, matrix, images), dim=0).numpy()
     expected = minimum_image_distances(lattice, coordinates)
     assert reduced.shortest == pytest.approx(expected[0, 0], abs=1e-9)
     np.fill_diagonal(expected, 0.0)
     assert np.allclose(found, expected, atol=1e-6)
+    assert np.allclose(shortest_lengths(difference, matrix, images).numpy(), found, atol=1e-6)
 
 
 def test_an_orthogonal_lattice_needs_no_images_and_a_cubic_close_packed_one_six_pairs():

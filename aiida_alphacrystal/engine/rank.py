@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -112,17 +111,20 @@ def rank_candidates(
     return tuple(_place(rank, one, facts, relaxations, energies) for rank, one in best)
 
 
-def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
+def same_structure(
+    first: Structure, first_energy: float, second: Structure, second_energy: float, *, reduced: bool = False
+) -> bool:
     """Return whether two relaxed structures of one compound are the same.
 
     :param first: one structure.
     :param first_energy: its energy, eV/atom.
     :param second: the other structure.
     :param second_energy: its energy with the same method, eV/atom.
+    :param reduced: whether both are as :func:`~aiida_alphacrystal.engine.metrics.reduced_structure` makes them.
     """
     if abs(first_energy - second_energy) > _SAME_ENERGY:
         return False
-    return bool(_MATCHER.fit(first, second))
+    return bool(_MATCHER.fit(first, second, skip_structure_reduction=reduced))
 
 
 def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
@@ -132,15 +134,14 @@ def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
         for index, relaxation in enumerate(relaxations)
         if relaxation.reason is None and math.isfinite(relaxation.energy)
     ]
-    reduced = functools.cache(lambda index: reduced_structure(relaxations[index].structure))
+    energies = {index: relaxations[index].energy for index in relaxed}
+    reduced = {index: reduced_structure(relaxations[index].structure) for index in relaxed}
 
     def same(first: int, second: int) -> bool:
-        if abs(relaxations[first].energy - relaxations[second].energy) > _SAME_ENERGY:
-            return False
-        return bool(_MATCHER.fit(reduced(first), reduced(second), skip_structure_reduction=True))
+        return same_structure(reduced[first], energies[first], reduced[second], energies[second], reduced=True)
 
     groups: list[list[int]] = []
-    for index in sorted(relaxed, key=lambda index: (relaxations[index].energy, index)):
+    for index in sorted(relaxed, key=lambda index: (energies[index], index)):
         twins = next((group for group in groups if same(index, group[0])), None)
         if twins is None:
             groups.append([index])

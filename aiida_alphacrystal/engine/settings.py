@@ -90,14 +90,17 @@ class SearchSettings:
     :param seconds: time after which nothing new begins, for all hypotheses together; 0 sets none. What a time ends is
         not the same on another machine.
     :param free_starts: random beginnings per cell hypothesis of the search without symmetry; 0 leaves it out.
+    :param rivals: whether crystals that lie close to a better one, and would most probably relax to it, fill places
+        that distinct ones leave.
     """
 
     max_candidates: int = 10
     method: str = 'descent'
     max_screened: int = 5000
-    evaluations: int = 400_000
+    evaluations: int = 800_000
     seconds: float = 0.0
     free_starts: int = 0
+    rivals: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

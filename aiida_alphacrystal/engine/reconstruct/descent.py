@@ -86,5 +86,5 @@ def descend(
 
 
 def _effort(landscape: Landscape) -> float:
-    """Return how much more can be tried than in a cell of twelve atoms in about the same time."""
+    """Return how many times what is tried in a cell of twelve atoms can be tried in about the same time."""
     return min(_MOST_EFFORT, _USUAL_PAIRS / max(1, landscape.pairs))

@@ -28,7 +28,10 @@ FloatArray = npt.NDArray[np.float64]
 SEARCH_COST = 8.0
 
 _CLEARLY_DIFFERENT = 0.1
+_STRICTLY_DIFFERENT = 0.02
+_STRICT_TOLERANCE = 0.1
 _CLEARLY_SAME = 0.02
+_SURROUNDED_ALIKE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ class Trial:
     :param fitness: mean log-likelihood per pair, its atoms matched with the rows of the prediction.
     :param score: fitness less the price of its free coordinates, and the probability of the hypothesis.
     :param distances: its sorted distances, shape (pairs,), A.
+    :param surroundings: of each two elements, as :meth:`~.landscape.Landscape.surroundings` has them.
     """
 
     hypothesis: int
@@ -55,6 +59,7 @@ class Trial:
     fitness: float
     score: float
     distances: FloatArray
+    surroundings: FloatArray
 
     @functools.cached_property
     def reduced(self) -> Structure:
@@ -65,7 +70,8 @@ class Trial:
 def distinct_rows(distances: FloatArray, tolerance: float) -> list[int]:
     """Return the rows that differ from all rows kept before them.
 
-    :param distances: sorted distances of crystals, best crystal first, shape (crystals, pairs), A.
+    :param distances: what crystals are told apart by, such as sorted distances, A, best crystal first, shape
+        (crystals, numbers).
     :param tolerance: rows whose largest difference is smaller are one, A.
     """
     kept: list[int] = []
@@ -75,14 +81,15 @@ def distinct_rows(distances: FloatArray, tolerance: float) -> list[int]:
     return kept
 
 
-def select(trials: Sequence[Trial], number: int, seed: int) -> tuple[Candidate, ...]:
+def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = False) -> tuple[Candidate, ...]:
     """Pick distinct trials, best score first, and let no hypothesis take more than twice its even share.
 
-    What the share leaves out fills the places that remain in the end.
+    What the share leaves out fills the places that remain in the end, and after it the rivals.
 
     :param trials: of all hypotheses.
     :param number: most candidates.
     :param seed: that drew the trials, for the record.
+    :param rivals: whether trials may fill places that lie close to a better one and yet are not the same crystal.
     """
     from pymatgen.analysis import structure_matcher
 
@@ -90,6 +97,7 @@ def select(trials: Sequence[Trial], number: int, seed: int) -> tuple[Candidate, 
     share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
     waiting = sorted(trials, key=lambda trial: -trial.score)
     taken: list[Trial] = []
+    close: list[Trial] = []
     for limit in (share, number):
         late: list[Trial] = []
         for trial in waiting:
@@ -97,22 +105,36 @@ def select(trials: Sequence[Trial], number: int, seed: int) -> tuple[Candidate, 
                 break
             if sum(other.hypothesis == trial.hypothesis for other in taken) >= limit:
                 late.append(trial)
-            elif not any(_same(trial, other, matcher) for other in taken):
+            elif any(_same(trial, other, matcher) for other in taken):
+                close.append(trial)
+            else:
                 taken.append(trial)
         waiting = late
+    strict = structure_matcher.StructureMatcher(stol=_STRICT_TOLERANCE)
+    for trial in close if rivals else ():
+        if len(taken) < number and not any(_same(trial, other, strict, _STRICTLY_DIFFERENT) for other in taken):
+            taken.append(trial)
     taken.sort(key=lambda trial: -trial.score)
     return tuple(_candidate(trial, seed) for trial in taken)
 
 
-def _same(first: Trial, second: Trial, matcher: StructureMatcher) -> bool:
+def _same(first: Trial, second: Trial, matcher: StructureMatcher, different: float = _CLEARLY_DIFFERENT) -> bool:
     """Tell whether two trials are one crystal; sorted distances decide the clear cases."""
     if first.distances.size and len(first.distances) == len(second.distances):
         difference = np.abs(first.distances / first.distances.mean() - second.distances / second.distances.mean())
-        if difference.mean() > _CLEARLY_DIFFERENT:
+        if difference.mean() > different:
             return False
-        if first.hypothesis == second.hypothesis and difference.max() < _CLEARLY_SAME:
+        if (
+            first.hypothesis == second.hypothesis
+            and difference.max() < _CLEARLY_SAME
+            and _surrounded_alike(first, second)
+        ):
             return True
     return bool(matcher.fit(first.reduced, second.reduced, skip_structure_reduction=True))
+
+
+def _surrounded_alike(first: Trial, second: Trial) -> bool:
+    return bool(np.abs(first.surroundings - second.surroundings).max(initial=0.0) < _SURROUNDED_ALIKE)
 
 
 def _candidate(trial: Trial, seed: int) -> Candidate:

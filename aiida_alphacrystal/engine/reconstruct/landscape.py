@@ -30,6 +30,8 @@ FIRST_STEP = 0.02
 
 _VOLUME_RANGE = 0.1
 _SHORTEST = 1e-3
+#: How far surroundings reach, A.
+_SURROUNDINGS = 1.5
 #: Numbers of one array: on a CPU they should stay in its cache.
 _NUMBERS_AT_ONCE = {'cpu': 400_000, 'cuda': 4_000_000}
 
@@ -142,6 +144,8 @@ class Landscape:
         self._incidence = {matched: _incidence(pairs, atoms) for matched, pairs in self._pairs.items()}
         beyond = 1.0 + float(np.linalg.norm(lattice.matrix, axis=1).sum())  # what no distance is
         self._offsets = torch.tensor(beyond * blocks[by_block], dtype=torch.float32, device=device)
+        members = torch.nn.functional.one_hot(torch.from_numpy(blocks[by_block])).T.float()
+        self._blocks = (members / members.sum(dim=1, keepdim=True).clamp(min=1.0)).to(device)
         self._chunk = max(1, _NUMBERS_AT_ONCE[device.type] // (max(1, len(blocks)) * (4 + len(lattice.images))))
 
     def evaluate(
@@ -254,6 +258,27 @@ class Landscape:
         """
         distances = self._lengths(crystals, matched=False)
         return distances.gather(1, _argsort(distances + self._offsets))
+
+    def surroundings(self, crystals: Crystals) -> torch.Tensor:
+        """Return how closely the atoms of each two elements surround one another, images beyond the nearest included.
+
+        Crystals that differ may share all minimum-image distances; with few free coordinates that is not rare.
+
+        :param crystals: the crystals.
+        :return: a mean over the pairs of each two elements of sums of Gaussians, shape (crystals, pairs of elements).
+        """
+        shifts = torch.cartesian_prod(*(torch.arange(-1.0, 2.0, device=self.device) for _ in range(3))) @ self._matrix
+        parts = []
+        for part in _slices(len(crystals), self._chunk):
+            positions = self._positions(crystals.assignments[part], crystals.genes[part, None], None)
+            vectors = shortest_images(self._differences(positions, False), self._matrix, self._images)
+            scale = length_scale(crystals.genes[part, -1])
+            sums = torch.zeros_like(vectors[0])
+            for shift in shifts:
+                squared = (vectors + shift[:, None, None]).square().sum(dim=0) * scale.square()
+                sums += torch.exp(-squared / (2.0 * _SURROUNDINGS**2))
+            parts.append((self._blocks @ sums).T)
+        return torch.cat(parts)
 
     def _lengths(self, crystals: Crystals, *, matched: bool) -> torch.Tensor:
         """Return the distances of crystals, shape (crystals, pairs), A."""

@@ -34,7 +34,9 @@ _PER_ASSIGNMENT = 8
 _COARSE_STEPS = 12
 _SHARP_STEPS = 15
 _FINAL_STEPS = 20
-_SAME_DISTANCES = 0.05
+_SAME = 0.05
+#: What a difference of surroundings counts beside one of distances (A).
+_WEIGHT = 2.5
 _MENDED = 16
 _MENDED_PER_ASSIGNMENT = 4
 _MENDING_STEPS = 8
@@ -113,8 +115,8 @@ def polish(
         if likelihood is coarse:
             crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
         crystals = crystals.best(number, _PER_ASSIGNMENT)
-        distances = landscape.sorted_distances(crystals).cpu().numpy()
-        crystals = crystals.take(torch.tensor(distinct_rows(distances, _SAME_DISTANCES), device=landscape.device))
+        seen = torch.cat([landscape.sorted_distances(crystals), _WEIGHT * landscape.surroundings(crystals)], dim=1)
+        crystals = crystals.take(torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=landscape.device))
     return crystals
 
 

@@ -28,6 +28,7 @@ from aiida_alphacrystal.engine.reconstruct.contacts import (
 )
 from aiida_alphacrystal.engine.reconstruct.descent import descend
 from aiida_alphacrystal.engine.reconstruct.distinct import Trial, select
+from aiida_alphacrystal.engine.reconstruct.exchange import exchange
 from aiida_alphacrystal.engine.reconstruct.genetic import evolve
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
 from aiida_alphacrystal.engine.reconstruct.matched import FINE_STEP, Likelihoods, mend, polish
@@ -42,12 +43,13 @@ from aiida_alphacrystal.engine.reconstruct.wyckoff import (
 from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+    from aiida_alphacrystal.engine.reconstruct.wyckoff import SpaceGroup
     from aiida_alphacrystal.engine.settings import SearchSettings
 
 __all__ = ('SearchResult', 'search_crystals')
@@ -57,6 +59,8 @@ _PERHAPS_SOLVED = 0.15
 _PERHAPS_MENDED = 0.05
 #: Share of the evaluations after which a descent ends, and what it has found is mended.
 _SHARE_OF_DESCENT = 0.6
+#: Evaluations after which it ends in any case: what it has not found then, orbits that are moved find sooner.
+_MOST_DESCENT = 200_000
 _SOLVED = 0.3
 _TRIED = 16
 _IMPROVED = 0.01
@@ -126,7 +130,7 @@ def search_crystals(
             if not found:
                 reasons[index] = f'{name}: {search.reason}'
             trials += found
-    candidates = select(trials, settings.max_candidates, seed)
+    candidates = select(trials, settings.max_candidates, seed, rivals=settings.rivals)
     report('reconstruct', len(cells), len(cells))
     return SearchResult(candidates, tuple(reasons[index] for index in sorted(reasons)))
 
@@ -188,15 +192,32 @@ class _Search:
         if not assignments:
             self.reason = f'no combination of its Wyckoff positions has room for {content}.'
             return []
-        landscape = Landscape(group, assignments, self._lattice, self._device)
-        found = self._best(landscape)
-        origins = [f'{name}: {assignment.label(group)}' for assignment in assignments]
-        trials = self._trials(cell, landscape, assignments, found, (hypothesis, self._settings.method, origins))
+        trials = []
+        for some, landscape, found in self._rounds(group, assignments):
+            origins = [f'{name}: {assignment.label(group)}' for assignment in some]
+            trials += self._trials(cell, landscape, some, found, (hypothesis, self._settings.method, origins))
         if not trials:
             self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         return trials
 
-    def _best(self, landscape: Landscape) -> Crystals:
+    def _rounds(
+        self, group: SpaceGroup, assignments: Sequence[Assignment]
+    ) -> Iterator[tuple[Sequence[Assignment], Landscape, Crystals]]:
+        """Yield what the search finds, and then what the neighbours of its assignments hold as long as that helps."""
+        landscape = Landscape(group, assignments, self._lattice, self._device)
+        found = self._searched(landscape)
+        yield assignments, landscape, found
+        best = -math.inf
+        while self._can_go_on(landscape, found) and float(found.fitness.max()) > best + _IMPROVED:
+            best = float(found.fitness.max())
+            coarse, generator = self._likelihoods.coarse, self._generator
+            assignments, landscape, started = exchange(group, assignments, landscape, coarse, found, generator)
+            if not assignments:
+                return
+            found = self._mended(landscape, self._polish(landscape, started))
+            yield assignments, landscape, found
+
+    def _searched(self, landscape: Landscape) -> Crystals:
         """Return the best crystals of all assignments, their atoms matched with the rows of the prediction."""
         search = _SEARCHES[self._settings.method]
         field = search(
@@ -204,9 +225,13 @@ class _Search:
         )
         polished = self._polish(landscape, field.best(_SHARPENED, _SHARPENED_PER_ASSIGNMENT))
         found = Crystals.together([polished, *self._polished])
-        if self._settings.method == 'genetic' or self._solved(found):  # the genetic algorithm stays that of the paper
-            return found
-        return mend(landscape, self._likelihoods, found, self._generator, lambda field: self._mended(landscape, field))
+        return self._mended(landscape, found) if self._can_go_on(landscape, found) else found
+
+    def _can_go_on(self, landscape: Landscape, found: Crystals) -> bool:
+        """Tell whether orbits are to be moved or exchanged: the genetic algorithm stays that of the paper."""
+        if self._settings.method == 'genetic' or self._work(landscape) >= 1.0 or self._budget.spent:
+            return False
+        return bool(landscape.freedoms.any()) and not self._solved(found)
 
     def _without_symmetry(self, hypothesis: int, name: str) -> list[Trial]:
         """Let all atoms move freely; the rows of the prediction tell them apart."""
@@ -243,7 +268,9 @@ class _Search:
 
     def _enough(self, landscape: Landscape, field: Crystals) -> bool:
         """Tell whether the distances are met as well as they can be, or this part of the work is done."""
-        share = 1.0 if self._settings.method == 'genetic' else _SHARE_OF_DESCENT
+        share = min(_SHARE_OF_DESCENT, _MOST_DESCENT / self._settings.evaluations)
+        if self._settings.method == 'genetic':
+            share = 1.0
         if not bool(landscape.freedoms.any()) or self._work(landscape) >= share or self._budget.spent:
             return True
         best = float(field.fitness.max())
@@ -254,11 +281,14 @@ class _Search:
         self._polished.append(polished)
         return self._solved(polished)
 
-    def _mended(self, landscape: Landscape, field: Crystals) -> bool:
-        """Tell whether the matched distances are met well enough to look again, or the work is done."""
-        best = float(field.fitness.max())
-        met = best > self._likelihoods.coarse.bound - _PERHAPS_MENDED
-        return met or self._work(landscape) >= 1.0 or self._budget.spent
+    def _mended(self, landscape: Landscape, crystals: Crystals) -> Crystals:
+        """Return polished crystals, and what they become when their orbits are moved."""
+
+        def finished(field: Crystals) -> bool:
+            met = float(field.fitness.max()) > self._likelihoods.coarse.bound - _PERHAPS_MENDED
+            return met or self._work(landscape) >= 1.0 or self._budget.spent
+
+        return mend(landscape, self._likelihoods, crystals, self._generator, finished)
 
     def _work(self, landscape: Landscape) -> float:
         """Return which share of the work has been done."""
@@ -285,6 +315,7 @@ class _Search:
         pairs = self._atoms * (self._atoms + 1) // 2
         prior = math.log(max(cell.probability, 1e-12)) / self._atoms
         distances = landscape.sorted_distances(crystals).cpu().double().numpy()
+        surroundings = landscape.surroundings(crystals).cpu().double().numpy()
         scales = length_scale(crystals.genes[:, -1]).cpu().tolist()
         trials = []
         for index, owner in enumerate(crystals.assignments.tolist()):
@@ -300,7 +331,7 @@ class _Search:
             trials.append(
                 Trial(
                     hypothesis, structure, source, origins[owner], cell.spacegroup, cell.formula_units, fitness, score,
-                    distances[index],
+                    distances[index], surroundings[index],
                 )
             )  # fmt: skip
         return trials

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from aiida_alphacrystal.engine.reconstruct.distinct import SEARCH_COST, Trial, d
 def trial(structure, score, hypothesis=0):
     distances = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
     row = np.sort(distances[np.triu_indices(len(structure), 1)])
-    return Trial(hypothesis, structure, 'descent', 'by hand', 1, 1, score + 0.5, score, row)
+    return Trial(hypothesis, structure, 'descent', 'by hand', 1, 1, score + 0.5, score, row, np.zeros(0))
 
 
 def moved(structure, *shift):
@@ -41,3 +43,22 @@ def test_no_hypothesis_takes_more_than_twice_its_share_while_others_wait(rutile)
     found = select([*first, *others], 3, seed=0)
     assert len(found) == 3
     assert pytest.approx(-0.5) in [candidate.fitness for candidate in found]
+
+
+def test_rivals_fill_what_is_left(rutile):
+    close = moved(rutile, 0.06, 0.0, 0.0)
+    trials = [trial(rutile, 0.4), trial(moved(rutile, 0.003, 0, 0), 0.3), trial(close, 0.1)]
+    far = trial(moved(rutile, 0.15, 0.05, 0.2), 0.2)
+    assert [item.fitness for item in select([*trials, far], 5, seed=0)] == pytest.approx([0.9, 0.7])
+    assert [item.fitness for item in select([*trials, far], 5, seed=0, rivals=True)] == pytest.approx([0.9, 0.7, 0.6])
+    assert [item.fitness for item in select([*trials, far], 2, seed=0, rivals=True)] == pytest.approx([0.9, 0.7])
+
+
+def test_crystals_that_share_all_nearest_distances_are_told_apart_by_their_surroundings(rutile):
+    first = trial(rutile, 0.4)
+    other = dataclasses.replace(trial(moved(rutile, 0.15, 0.05, 0.2), 0.2), distances=first.distances)
+    surrounded = [
+        dataclasses.replace(one, surroundings=np.array([value])) for one, value in ((first, 0.5), (other, 0.9))
+    ]
+    assert len(select([first, other], 5, seed=0)) == 1
+    assert len(select(surrounded, 5, seed=0)) == 2

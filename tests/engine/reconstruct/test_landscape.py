@@ -168,3 +168,19 @@ def test_best_keeps_to_its_limits():
     assert crystals.best(6, 2).fitness.tolist() == [6.0, 5.0, 3.0, 2.0, 1.0]
     assert crystals.best(3, 1).assignments.tolist() == [0, 1, 2]
     assert crystals.best(2, 9).genes[:, 0].tolist() == [1.0, 0.0]
+
+
+def test_surroundings_tell_crystals_apart_that_share_their_nearest_distances():
+    parameters = (3.84, 3.84, 9.2, 90.0, 90.0, 120.0)
+    landscape, assignments = landscape_of(160, {'Cu': 1, 'Cl': 1}, parameters)
+    owner = [assignment.freedom for assignment in assignments].index(2)
+    genes = torch.stack([torch.zeros(97), torch.linspace(0.02, 0.98, 97), torch.zeros(97)], dim=1)
+    crystals = Crystals(torch.full((97,), owner), genes, torch.zeros(97))
+    nearest, around = landscape.sorted_distances(crystals)[:, 0], landscape.surroundings(crystals)[:, 1]
+    for place in (3, 20, 47):
+        built = build_structure(160, parameters, assignments[owner], genes[place, :2].double().numpy())
+        sites = built.get_sites_in_sphere(built[0].coords, 15.0)
+        distances = np.array([site.nn_distance for site in sites if site.specie.symbol == 'Cl'])
+        assert float(around[place]) == pytest.approx(float(np.exp(-(distances**2) / 4.5).sum()), rel=0.03)
+    as_near = (nearest[:, None] - nearest).abs() < 0.01
+    assert float((around[:, None] - around).abs()[as_near].max()) > 0.03

@@ -90,6 +90,8 @@ class SearchSettings:
     :param seconds: time after which nothing new begins, for all hypotheses together; 0 sets none. What a time ends is
         not the same on another machine.
     :param free_starts: random beginnings per cell hypothesis of the search without symmetry; 0 leaves it out.
+    :param exchanges: whether orbits are put on other Wyckoff positions where nothing meets the distances; it pays where
+        distances are sure.
     :param rivals: whether crystals that lie close to a better one, and would most probably relax to it, fill places
         that distinct ones leave.
     """
@@ -100,6 +102,7 @@ class SearchSettings:
     evaluations: int = 800_000
     seconds: float = 0.0
     free_starts: int = 0
+    exchanges: bool = True
     rivals: bool = True
 
 

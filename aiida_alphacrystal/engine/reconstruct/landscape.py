@@ -144,7 +144,8 @@ class Landscape:
         self._incidence = {matched: _incidence(pairs, atoms) for matched, pairs in self._pairs.items()}
         beyond = 1.0 + float(np.linalg.norm(lattice.matrix, axis=1).sum())  # what no distance is
         self._offsets = torch.tensor(beyond * blocks[by_block], dtype=torch.float32, device=device)
-        members = torch.nn.functional.one_hot(torch.from_numpy(blocks[by_block])).T.float()
+        kinds = int(blocks.max(initial=0)) + 1
+        members = torch.nn.functional.one_hot(torch.from_numpy(blocks[by_block]), kinds).T.float()
         self._blocks = (members / members.sum(dim=1, keepdim=True).clamp(min=1.0)).to(device)
         self._chunk = max(1, _NUMBERS_AT_ONCE[device.type] // (max(1, len(blocks)) * (4 + len(lattice.images))))
 

@@ -207,7 +207,7 @@ class _Search:
         landscape = Landscape(group, assignments, self._lattice, self._device)
         found = self._searched(landscape)
         yield assignments, landscape, found
-        best = -math.inf
+        best = -math.inf if self._settings.exchanges else math.inf
         while self._can_go_on(landscape, found) and float(found.fitness.max()) > best + _IMPROVED:
             best = float(found.fitness.max())
             coarse, generator = self._likelihoods.coarse, self._generator

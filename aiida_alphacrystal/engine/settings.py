@@ -99,11 +99,11 @@ class SearchSettings:
     max_candidates: int = 10
     method: str = 'descent'
     max_screened: int = 5000
-    evaluations: int = 800_000
+    evaluations: int = 300_000
     seconds: float = 0.0
     free_starts: int = 0
-    exchanges: bool = True
-    rivals: bool = True
+    exchanges: bool = False
+    rivals: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

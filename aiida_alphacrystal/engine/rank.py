@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -111,20 +112,19 @@ def rank_candidates(
     return tuple(_place(rank, one, facts, relaxations, energies) for rank, one in best)
 
 
-def same_structure(
-    first: Structure, first_energy: float, second: Structure, second_energy: float, *, reduced: bool = False
-) -> bool:
+def same_structure(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
     """Return whether two relaxed structures of one compound are the same.
 
     :param first: one structure.
     :param first_energy: its energy, eV/atom.
     :param second: the other structure.
     :param second_energy: its energy with the same method, eV/atom.
-    :param reduced: whether both are as :func:`~aiida_alphacrystal.engine.metrics.reduced_structure` makes them.
     """
-    if abs(first_energy - second_energy) > _SAME_ENERGY:
-        return False
-    return bool(_MATCHER.fit(first, second, skip_structure_reduction=reduced))
+    return _same_energy(first_energy, second_energy) and bool(_MATCHER.fit(first, second))
+
+
+def _same_energy(first: float, second: float) -> bool:
+    return abs(first - second) <= _SAME_ENERGY
 
 
 def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
@@ -135,10 +135,12 @@ def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
         if relaxation.reason is None and math.isfinite(relaxation.energy)
     ]
     energies = {index: relaxations[index].energy for index in relaxed}
-    reduced = {index: reduced_structure(relaxations[index].structure) for index in relaxed}
+    reduced = functools.cache(lambda index: reduced_structure(relaxations[index].structure))
 
     def same(first: int, second: int) -> bool:
-        return same_structure(reduced[first], energies[first], reduced[second], energies[second], reduced=True)
+        if not _same_energy(energies[first], energies[second]):
+            return False
+        return bool(_MATCHER.fit(reduced(first), reduced(second), skip_structure_reduction=True))
 
     groups: list[list[int]] = []
     for index in sorted(relaxed, key=lambda index: (energies[index], index)):

@@ -120,11 +120,12 @@ def exchange(
     other = Landscape(group, chosen, landscape.lattice, landscape.device)
     other.evaluations = landscape.evaluations
     genes = other.draw((len(found), _PLACES), generator)
-    for lot, (neighbour, row) in enumerate(found):
-        genes[lot, :, -1] = parents.genes[row, -1]
-        for column, source in enumerate(neighbour.columns):
-            if source >= 0:
-                genes[lot, :, column] = parents.genes[row, source]
+    own = parents.genes[[row for _, row in found]]
+    rest = (-1,) * other.freedom  # there are columns up to the freest of the neighbours
+    columns = torch.tensor([(neighbour.columns + rest)[: other.freedom] for neighbour, _ in found], device=own.device)
+    kept = own.gather(1, columns.clamp(min=0))
+    genes[..., :-1] = torch.where(columns[:, None] < 0, genes[..., :-1], kept[:, None])
+    genes[..., -1] = own[:, -1:]
     lots = torch.arange(len(found), device=landscape.device)
     fitness, best = other.evaluate(likelihood, lots, genes).max(dim=1)
     started = Crystals(lots, genes[lots, best], fitness).best(_CLIMBING, 1)

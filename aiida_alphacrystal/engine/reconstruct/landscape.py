@@ -73,6 +73,14 @@ class Crystals:
         :param number: most crystals in all.
         :param per_assignment: most crystals of one assignment.
         """
+        return self.take(self.places_of_best(number, per_assignment))
+
+    def places_of_best(self, number: int, per_assignment: int) -> torch.Tensor:
+        """Return the indices of the crystals that :meth:`best` returns.
+
+        :param number: most crystals in all.
+        :param per_assignment: most crystals of one assignment.
+        """
         order = torch.argsort(self.fitness, descending=True, stable=True)
         owners = self.assignments[order]
         grouped = torch.argsort(owners, stable=True)
@@ -81,7 +89,7 @@ class Crystals:
         places = places - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
         rank = torch.empty_like(places)
         rank[grouped] = places
-        return self.take(order[rank < per_assignment][:number])
+        return order[rank < per_assignment][:number]
 
     def better_of(self, other: Crystals) -> Crystals:
         """Return the better one of each pair of crystals of the same assignment.

@@ -148,16 +148,11 @@ def mend(
             break
         moved, moved_order = relocate_each(landscape, coarse, field, order, generator)
         moved = landscape.climb(coarse, moved, _MENDING_STEPS, FIRST_STEP, moved_order)
-        field, known = _best_of(Crystals.together([field, moved]), torch.cat([order, moved_order]))
+        both = Crystals.together([field, moved])
+        chosen = both.places_of_best(_MENDED, _MENDED_PER_ASSIGNMENT)
+        field, known = both.take(chosen), torch.cat([order, moved_order])[chosen]
         best = float(field.fitness.max())
         idle = 0 if best > highest + _GAIN else idle + 1
         highest = max(highest, best)
     mended = polish(landscape, likelihoods, field, generator, known)
     return Crystals.together([crystals, mended]).best(_POLISHED, _PER_ASSIGNMENT)
-
-
-def _best_of(crystals: Crystals, order: torch.Tensor) -> tuple[Crystals, torch.Tensor]:
-    """Return the best crystals, best first, with the orders of their atoms."""
-    numbered = dataclasses.replace(crystals, genes=torch.arange(len(crystals), device=order.device)[:, None])
-    chosen = numbered.best(_MENDED, _MENDED_PER_ASSIGNMENT).genes[:, 0]
-    return crystals.take(chosen), order[chosen]

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli import fork_server
+
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
@@ -47,16 +49,18 @@ class Command:
 
     def __call__(self, *args: object, script: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command, or else a Python script."""
-        words = ['-m', 'aiida_alphacrystal.cli', *map(str, args)] if script is None else ['-c', script]
+        directory = self.directory / 'work'
         environment = self.environment
-        (self.directory / 'work').mkdir(exist_ok=True)
+        directory.mkdir(exist_ok=True)
+        if script is None:
+            return fork_server.run(['-m', 'aiida_alphacrystal.cli', *map(str, args)], environment, directory)
         return subprocess.run(
-            [sys.executable, *words],
+            [sys.executable, '-c', script],
             capture_output=True,
             text=True,
             check=False,
             env=environment,
-            cwd=self.directory / 'work',
+            cwd=directory,
             stdin=subprocess.DEVNULL,
         )
 

@@ -172,12 +172,12 @@ def random_crystal(case: dict[str, Any], rng: np.random.Generator) -> Structure:
 
 def measure(cases: list[dict[str, Any]], condition: str, settings: SearchSettings, verbose: bool) -> dict[str, float]:
     """Rebuild every case and return the shares solved and the times."""
-    make = given(condition)
+    make, statistics = given(condition), load_library().pair_statistics
     grades, seconds = [], []
     for number, case in enumerate(cases):
         cells, distances = make(case, number)
         start = time.process_time()
-        result = search_crystals(case['formula'], cells, distances, settings, seed=0)
+        result = search_crystals(case['formula'], cells, distances, settings, 0, statistics)
         seconds.append(time.process_time() - start)
         grades.append(grade(case['structure'], [candidate.structure for candidate in result.candidates]))
         if verbose:

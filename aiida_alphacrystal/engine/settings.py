@@ -90,6 +90,8 @@ class SearchSettings:
     :param seconds: time after which nothing new begins, for all hypotheses together; 0 sets none. What a time ends is
         not the same on another machine.
     :param free_starts: random beginnings per cell hypothesis of the search without symmetry; 0 leaves it out.
+    :param pair_weight: what the statistics of the distances of two elements in known crystals, those of the library,
+        count beside a predicted distance; 0 leaves them out.
     :param exchanges: whether orbits are put on other Wyckoff positions where nothing meets the distances; it pays where
         distances are sure.
     :param rivals: whether crystals that lie close to a better one, and would most probably relax to it, fill places
@@ -102,6 +104,7 @@ class SearchSettings:
     evaluations: int = 300_000
     seconds: float = 0.0
     free_starts: int = 0
+    pair_weight: float = 0.5
     exchanges: bool = False
     rivals: bool = False
 
@@ -240,6 +243,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ('search.evaluations', 1, 100_000_000),
     ('search.seconds', 0.0, 1e6),
     ('search.free_starts', 0, 100_000),
+    ('search.pair_weight', 0.0, 10.0),
     ('relax.force_tolerance', 1e-4, 10.0),
     ('relax.max_steps', 0, 10_000),
     ('relax.seconds', 0.0, 1e6),

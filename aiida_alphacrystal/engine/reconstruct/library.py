@@ -20,6 +20,7 @@ from aiida_alphacrystal.engine.errors import ModelError
 from aiida_alphacrystal.engine.features import atomic_numbers
 from aiida_alphacrystal.engine.reconstruct.correction import DistanceCorrection
 from aiida_alphacrystal.engine.reconstruct.likeness import Likenesses
+from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairStatistics
 from aiida_alphacrystal.engine.reconstruct.prototypes import Prototype
 from aiida_alphacrystal.engine.reconstruct.shapes import unflatten
 from aiida_alphacrystal.engine.reconstruct.substitution import SubstitutionCost
@@ -96,6 +97,11 @@ class PrototypeLibrary:
     def corrector(self) -> DistanceCorrection:
         """Return the learnt correction of the distances of a template."""
         return DistanceCorrection.from_arrays(self.correction)
+
+    @functools.cached_property
+    def pair_statistics(self) -> PairStatistics:
+        """Return how often the known compounds have two elements at a distance."""
+        return PairStatistics(self)
 
     @property
     def likenesses(self) -> Likenesses:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from aiida_alphacrystal.engine.distances import DistancePrediction
+    from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairPrior
 
 __all__ = ('SHARP_TAILS', 'DistanceLikelihood', 'StructureFitness', 'element_blocks')
 
@@ -59,25 +60,36 @@ class DistanceLikelihood:
 
     The density is interpolated between the centres of the bins, so that the score is smooth, and gets exponential
     tails, so that a trial far away from the prediction is led towards it and one outlier does not decide. Atoms that
-    come too close are punished.
+    come too close are punished, and what known crystals say of the distances of two elements may be added.
 
     :param prediction: distributions of all pairs of the cell.
     :param tail_weight: share of the probability in the tails; with all of it there the score is coarse and leads from
         far away, with little it is sharp.
     :param device: where the tables live.
+    :param prior: what known crystals say of such distances; None leaves it out.
     """
 
-    def __init__(self, prediction: DistancePrediction, tail_weight: float, device: torch.device) -> None:
+    def __init__(
+        self,
+        prediction: DistancePrediction,
+        tail_weight: float,
+        device: torch.device,
+        prior: PairPrior | None = None,
+    ) -> None:
         species = prediction.species
         self.atoms = len(species)
         first, second = np.triu_indices(self.atoms, 1)
         own = np.arange(self.atoms)
         rows = np.concatenate([own, first]), np.concatenate([own, second])
         log_density = np.log(_density(prediction, rows, tail_weight))
+        pairs_of_elements = itertools.combinations_with_replacement(dict.fromkeys(species), 2)
+        added = {pair: -_clash_penalty(*pair) for pair in pairs_of_elements}
+        if prior is not None:
+            added = {pair: values + prior(*pair, _grid()) for pair, values in added.items()}
         largest = max(species, key=covalent_radius)
         table = [log_density[: self.atoms].mean(axis=0) - _clash_penalty(largest, largest)]
         table += [
-            density - _clash_penalty(species[left], species[right])
+            density + added[species[left], species[right]]
             for density, left, right in zip(log_density[self.atoms :], first, second, strict=True)
         ]
         self._width = len(table[0])

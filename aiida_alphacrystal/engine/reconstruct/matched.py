@@ -20,8 +20,12 @@ from aiida_alphacrystal.engine.reconstruct.relocation import relocate_each
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    import numpy.typing as npt
+
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.reconstruct.landscape import Landscape
+    from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairPrior
 
 __all__ = ('FINE_STEP', 'Likelihoods', 'mend', 'polish')
 
@@ -51,23 +55,35 @@ class Likelihoods(NamedTuple):
     :param sharp: it decides in the end.
     :param species: element of every row of the prediction.
     :param expectation: mean distances, shape (atoms, atoms), A.
+    :param prior: what known crystals have added to both, if anything.
     """
 
     coarse: DistanceLikelihood
     sharp: DistanceLikelihood
     species: tuple[str, ...]
     expectation: torch.Tensor
+    prior: PairPrior | None
 
     @classmethod
-    def of(cls, prediction: DistancePrediction, device: torch.device) -> Likelihoods:
+    def of(cls, prediction: DistancePrediction, device: torch.device, prior: PairPrior | None = None) -> Likelihoods:
         """Prepare the likelihoods of one prediction.
 
         :param prediction: distributions of all pairs of the cell.
         :param device: where to compute.
+        :param prior: what known crystals say of such distances; None leaves it out.
         """
         expectation = torch.tensor(prediction.expectation, dtype=torch.float32, device=device)
-        coarse, sharp = (DistanceLikelihood(prediction, tail_weight, device) for tail_weight in (1.0, SHARP_TAILS))
-        return cls(coarse, sharp, prediction.species, expectation)
+        coarse, sharp = (
+            DistanceLikelihood(prediction, tail_weight, device, prior) for tail_weight in (1.0, SHARP_TAILS)
+        )
+        return cls(coarse, sharp, prediction.species, expectation, prior)
+
+    def prior_of(self, distances: npt.NDArray[np.float64]) -> float:
+        """Return what known crystals have added to the log-likelihood of all pairs of a crystal.
+
+        :param distances: its minimum-image distances, elements in the order of the prediction, shape (atoms, atoms), A.
+        """
+        return 0.0 if self.prior is None else self.prior.sum(distances, self.species)
 
     def match(
         self,

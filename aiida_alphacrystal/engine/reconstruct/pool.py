@@ -60,7 +60,8 @@ def reconstruct(
     if not candidates and settings.templates.max_candidates > 0:
         reasons.append(f'No known prototype takes the atoms of {formula.label}.')
     if settings.search.max_candidates > 0:
-        found = search_crystals(formula, cells, distances, settings.search, seed)
+        statistics = library.pair_statistics if settings.search.pair_weight else None
+        found = search_crystals(formula, cells, distances, settings.search, seed, statistics)
         candidates += [candidate for candidate in found.candidates if is_new(candidate, candidates)]
         reasons += found.reasons
     return Reconstruction(tuple(_judge(candidates, cells, distances)), tuple(reasons))

@@ -33,6 +33,7 @@ from aiida_alphacrystal.engine.reconstruct.genetic import evolve
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
 from aiida_alphacrystal.engine.reconstruct.matched import FINE_STEP, Likelihoods, mend, polish
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
+from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairPrior
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     Assignment,
     build_structure,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.composition import Formula
     from aiida_alphacrystal.engine.distances import DistancePrediction
     from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
+    from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairStatistics
     from aiida_alphacrystal.engine.reconstruct.wyckoff import SpaceGroup
     from aiida_alphacrystal.engine.settings import SearchSettings
 
@@ -94,6 +96,7 @@ def search_crystals(
     distances: Mapping[int, DistancePrediction],
     settings: SearchSettings,
     seed: int,
+    statistics: PairStatistics | None = None,
     budget: Budget | None = None,
 ) -> SearchResult:
     """Rebuild crystals from predicted distances.
@@ -106,16 +109,20 @@ def search_crystals(
     :param distances: predicted distances by formula units in the cell.
     :param settings: method, work to be done and number of candidates.
     :param seed: seed of everything that is drawn.
+    :param statistics: what known crystals say of the distances of two elements; None leaves it out.
     :param budget: ends the search early; what has been found until then is returned.
     """
     if settings.max_candidates == 0:
         return SearchResult((), ())
     budget = budget or Budget(settings.seconds)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    prior = None if statistics is None or not settings.pair_weight else PairPrior(statistics, settings.pair_weight)
     trials: list[Trial] = []
     reasons: dict[int, str] = {}
     with one_thread():
-        likelihoods = {units: Likelihoods.of(prediction, device) for units, prediction in sorted(distances.items())}
+        likelihoods = {
+            units: Likelihoods.of(prediction, device, prior) for units, prediction in sorted(distances.items())
+        }
         for index, cell in enumerate(cells):
             report('reconstruct', index, len(cells))
             name = f'hypothesis {index + 1} ({space_group(cell.spacegroup).symbol})'
@@ -313,7 +320,7 @@ class _Search:
         """Build the crystals whose atoms do not clash; the record is hypothesis, source, and origin by assignment."""
         hypothesis, source, origins = record
         pairs = self._atoms * (self._atoms + 1) // 2
-        prior = math.log(max(cell.probability, 1e-12)) / self._atoms
+        cell_prior = math.log(max(cell.probability, 1e-12)) / self._atoms
         distances = landscape.sorted_distances(crystals).cpu().double().numpy()
         surroundings = landscape.surroundings(crystals).cpu().double().numpy()
         scales = length_scale(crystals.genes[:, -1]).cpu().tolist()
@@ -326,8 +333,9 @@ class _Search:
             found = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
             if closest_contact(found, [site.specie.symbol for site in structure]) < CLASH_FRACTION:
                 continue
-            fitness = float(crystals.fitness[index])
-            score = fitness - _PRICE * assignment.freedom / pairs + prior
+            posterior = float(crystals.fitness[index])
+            fitness = posterior - self._likelihoods.prior_of(found) / pairs
+            score = posterior - _PRICE * assignment.freedom / pairs + cell_prior
             trials.append(
                 Trial(
                     hypothesis, structure, source, origins[owner], cell.spacegroup, cell.formula_units, fitness, score,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,7 +80,8 @@ class DistanceLikelihood:
         first, second = np.triu_indices(self.atoms, 1)
         own = np.arange(self.atoms)
         rows = np.concatenate([own, first]), np.concatenate([own, second])
-        log_density = np.log(_density(prediction, rows, tail_weight))
+        density = _density(prediction, rows)
+        log_density = np.log((1.0 - tail_weight) * density + tail_weight * _with_tails(density) + _BACKGROUND)
         pairs_of_elements = itertools.combinations_with_replacement(dict.fromkeys(species), 2)
         added = {pair: -_clash_penalty(*pair) for pair in pairs_of_elements}
         if prior is not None:
@@ -89,8 +89,8 @@ class DistanceLikelihood:
         largest = max(species, key=covalent_radius)
         table = [log_density[: self.atoms].mean(axis=0) - _clash_penalty(largest, largest)]
         table += [
-            density + added[species[left], species[right]]
-            for density, left, right in zip(log_density[self.atoms :], first, second, strict=True)
+            row + added[species[left], species[right]]
+            for row, left, right in zip(log_density[self.atoms :], first, second, strict=True)
         ]
         self._width = len(table[0])
         self._table = torch.tensor(np.concatenate(table), dtype=torch.float32, device=device)
@@ -170,7 +170,7 @@ class StructureFitness:
             return float(self._likelihood(row, float(distances.diagonal().min()), torch.ones(1), matched=True)[0])
 
 
-def _density(prediction: DistancePrediction, pairs: tuple[IntArray, IntArray], tail_weight: float) -> FloatArray:
+def _density(prediction: DistancePrediction, pairs: tuple[IntArray, IntArray]) -> FloatArray:
     """Return the smoothed probability density of pairs of atoms on the grid, shape (pairs, grid), 1/A."""
     grid = _grid()
     centres = prediction.bin_centres
@@ -178,19 +178,17 @@ def _density(prediction: DistancePrediction, pairs: tuple[IntArray, IntArray], t
     weight = np.clip((grid - centres[after - 1]) / (centres[after] - centres[after - 1]), 0.0, 1.0)
     per_length = prediction.probabilities[pairs] / np.diff(prediction.bin_edges)
     density = per_length[:, after - 1] * (1.0 - weight) + per_length[:, after] * weight
-    density /= np.maximum(density.sum(axis=-1, keepdims=True) * _STEP, 1e-12)
-    mixed: FloatArray = (1.0 - tail_weight) * density + tail_weight * _with_tails(density)
-    return mixed + _BACKGROUND
+    return np.asarray(density / np.maximum(density.sum(axis=-1, keepdims=True) * _STEP, 1e-12))
 
 
 def _with_tails(density: FloatArray) -> FloatArray:
-    """Smear densities into two-sided exponentials, by a recursive filter in each direction."""
-    from scipy.signal import lfilter
-
-    decay = math.exp(-_STEP / _TAIL_LENGTH)
-    upwards = lfilter([1.0], [1.0, -decay], density, axis=-1)
-    downwards = lfilter([1.0], [1.0, -decay], density[:, ::-1], axis=-1)[:, ::-1]
-    return np.asarray((upwards + downwards - density) * (_STEP / (2.0 * _TAIL_LENGTH)), dtype=np.float64)
+    """Smear densities into two-sided exponentials."""
+    points = density.shape[-1]
+    padded = 1 << (2 * points).bit_length()  # a length that Fourier transforms are fast for
+    away = np.minimum(np.arange(padded), padded - np.arange(padded)) * _STEP
+    kernel = np.fft.rfft(np.exp(-away / _TAIL_LENGTH))
+    smeared = np.fft.irfft(np.fft.rfft(density, padded, axis=-1) * kernel, padded, axis=-1)[..., :points]
+    return np.asarray(np.maximum(smeared, 0.0) * (_STEP / (2.0 * _TAIL_LENGTH)), dtype=np.float64)
 
 
 @functools.cache

@@ -74,6 +74,8 @@ _FREE_KEPT = 16
 _ROOM = 1.8
 _USUAL_PAIRS = 66
 _FEWEST_PAIRS = 10
+#: How much less likely, in log-likelihood of each distance, crystals are left behind.
+_HOPELESS = 1.0
 #: What a free coordinate costs, in log-likelihood: that of Akaike's criterion.
 _PRICE = 1.0
 
@@ -202,7 +204,8 @@ class _Search:
         trials = []
         for some, landscape, found in self._rounds(group, assignments):
             origins = [f'{name}: {assignment.label(group)}' for assignment in some]
-            trials += self._trials(cell, landscape, some, found, (hypothesis, self._settings.method, origins))
+            sound = found.take(found.fitness >= found.fitness.max() - _HOPELESS)
+            trials += self._trials(cell, landscape, some, sound, (hypothesis, self._settings.method, origins))
         if not trials:
             self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         return trials

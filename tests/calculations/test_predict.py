@@ -107,7 +107,7 @@ def test_walltime_and_checkpoints(job):
     settings = {'search': {'max_candidates': 0}, 'templates': {'max_candidates': 8}}
     settings |= {'relax': {'max_steps': 60, 'force_tolerance': 1e-4, 'batch_size': 2}}
     parameters = orm.Dict(job_parameters(PredictionSettings.from_dict(settings)))
-    compounds = {'f_1': orm.Str('NaCl'), 'f_2': orm.Str('SrTiO3'), 'f_3': orm.Str('TiO2')}
+    compounds = {'f_1': orm.Str('NaCl'), 'f_2': orm.Str('SrTiO3'), 'f_3': orm.Str('KBr')}
     whole = run_job(job, parameters=parameters, compounds=compounds)
     assert whole.is_finished_ok
     seconds = float(whole.outputs.report['facts']['seconds'])

@@ -27,15 +27,9 @@ FloatArray = npt.NDArray[np.float64]
 #: template costs, because a search is right less often than a good template; chosen on ``val``.
 SEARCH_COST = 8.0
 
-#: Mean differences of sorted distances, in units of their mean, beyond which a matcher hardly ever finds one crystal.
-_CLEARLY_DIFFERENT = 0.05
+_CLEARLY_DIFFERENT = 0.1
 _STRICTLY_DIFFERENT = 0.02
-#: Largest displacements of one crystal, in units of the cube root of the volume per atom.
-_TOLERANCE = 0.3
 _STRICT_TOLERANCE = 0.1
-#: What rounding may change of a lattice: relative lengths, and degrees.
-_LATTICE_TOLERANCE = 0.01
-_ANGLE_TOLERANCE = 0.5
 _CLEARLY_SAME = 0.02
 _SURROUNDED_ALIKE = 0.02
 
@@ -97,6 +91,9 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
     :param seed: that drew the trials, for the record.
     :param rivals: whether trials may fill places that lie close to a better one and yet are not the same crystal.
     """
+    from pymatgen.analysis import structure_matcher
+
+    matcher = structure_matcher.StructureMatcher()
     share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
     waiting = sorted(trials, key=lambda trial: -trial.score)
     taken: list[Trial] = []
@@ -108,21 +105,20 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
                 break
             if sum(other.hypothesis == trial.hypothesis for other in taken) >= limit:
                 late.append(trial)
-            elif any(_same(trial, other) for other in taken):
+            elif any(_same(trial, other, matcher) for other in taken):
                 close.append(trial)
             else:
                 taken.append(trial)
         waiting = late
+    strict = structure_matcher.StructureMatcher(stol=_STRICT_TOLERANCE)
     for trial in close if rivals else ():
-        if len(taken) < number and not any(
-            _same(trial, other, _STRICT_TOLERANCE, _STRICTLY_DIFFERENT) for other in taken
-        ):
+        if len(taken) < number and not any(_same(trial, other, strict, _STRICTLY_DIFFERENT) for other in taken):
             taken.append(trial)
     taken.sort(key=lambda trial: -trial.score)
     return tuple(_candidate(trial, seed) for trial in taken)
 
 
-def _same(first: Trial, second: Trial, tolerance: float = _TOLERANCE, different: float = _CLEARLY_DIFFERENT) -> bool:
+def _same(first: Trial, second: Trial, matcher: StructureMatcher, different: float = _CLEARLY_DIFFERENT) -> bool:
     """Tell whether two trials are one crystal; sorted distances decide the clear cases."""
     if first.distances.size and len(first.distances) == len(second.distances):
         difference = np.abs(first.distances / first.distances.mean() - second.distances / second.distances.mean())
@@ -134,18 +130,7 @@ def _same(first: Trial, second: Trial, tolerance: float = _TOLERANCE, different:
             and _surrounded_alike(first, second)
         ):
             return True
-    matcher = _matcher(tolerance, one_lattice=first.hypothesis == second.hypothesis)
     return bool(matcher.fit(first.reduced, second.reduced, skip_structure_reduction=True))
-
-
-@functools.cache
-def _matcher(tolerance: float, *, one_lattice: bool) -> StructureMatcher:
-    """Return a matcher; crystals of one lattice need no other mappings of it than the symmetric ones."""
-    from pymatgen.analysis import structure_matcher
-
-    if not one_lattice:
-        return structure_matcher.StructureMatcher(stol=tolerance)
-    return structure_matcher.StructureMatcher(stol=tolerance, ltol=_LATTICE_TOLERANCE, angle_tol=_ANGLE_TOLERANCE)
 
 
 def _surrounded_alike(first: Trial, second: Trial) -> bool:

@@ -74,8 +74,9 @@ _FREE_KEPT = 16
 _ROOM = 1.8
 _USUAL_PAIRS = 66
 _FEWEST_PAIRS = 10
-#: How much less likely, in log-likelihood of each distance, crystals are left behind.
+#: How much less likely, in log-likelihood of each distance, crystals are left behind, but for some of them.
 _HOPELESS = 1.0
+_FEWEST_LIKELY = 8
 #: What a free coordinate costs, in log-likelihood: that of Akaike's criterion.
 _PRICE = 1.0
 
@@ -204,8 +205,7 @@ class _Search:
         trials = []
         for some, landscape, found in self._rounds(group, assignments):
             origins = [f'{name}: {assignment.label(group)}' for assignment in some]
-            sound = found.take(found.fitness >= found.fitness.max() - _HOPELESS)
-            trials += self._trials(cell, landscape, some, sound, (hypothesis, self._settings.method, origins))
+            trials += self._trials(cell, landscape, some, _likely(found), (hypothesis, self._settings.method, origins))
         if not trials:
             self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         return trials
@@ -346,6 +346,12 @@ class _Search:
                 )
             )  # fmt: skip
         return trials
+
+
+def _likely(found: Crystals) -> Crystals:
+    """Return the crystals that are not hopelessly less likely than the best, or else the best few."""
+    few = found.fitness.topk(min(_FEWEST_LIKELY, len(found))).values[-1]
+    return found.take(found.fitness >= torch.minimum(found.fitness.max() - _HOPELESS, few))
 
 
 def _seed_of(seed: int, cell: CellHypothesis, stream: int) -> int:

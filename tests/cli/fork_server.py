@@ -9,6 +9,7 @@ As a script it reads requests from standard input, one JSON object a line, and a
 
 from __future__ import annotations
 
+import builtins
 import functools
 import importlib
 import json
@@ -20,8 +21,11 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 __all__ = ('run',)
+
+_IMPORT = builtins.__import__
 
 _LIBRARIES = (
     'aiida.cmdline',
@@ -93,8 +97,6 @@ def _serve() -> dict[str, object] | None:
 
 def _become(request: dict[str, object]) -> None:
     """Take on the environment, the directory, the streams and the arguments of a run."""
-    from aiida.manage.configuration.settings import AiiDAConfigDir
-
     os.chdir(str(request['directory']))
     os.environ.clear()
     os.environ.update(request['environment'])
@@ -110,9 +112,18 @@ def _become(request: dict[str, object]) -> None:
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, 'w'), open(2, 'w', buffering=1)  # noqa: SIM115
     sys.path[0] = os.getcwd()
     sys.argv = list(request['words'][1:])
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        AiiDAConfigDir.set()
+    builtins.__import__ = _import
+
+
+def _import(name: str, *args: Any, **options: Any) -> Any:
+    """Import a module; with the first one of AiiDA its directory is made, as in a process that has not imported it."""
+    if name.split('.', maxsplit=1)[0] == 'aiida':
+        builtins.__import__ = _IMPORT
+        settings = importlib.import_module('aiida.manage.configuration.settings')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            settings.AiiDAConfigDir.set()
+    return _IMPORT(name, *args, **options)
 
 
 def _import_libraries() -> None:

@@ -40,7 +40,6 @@ _LIBRARIES = (
     'rich.progress',
     'rich.table',
     'scipy.optimize',
-    'scipy.signal',
     'scipy.stats',
     'spglib',
     'torch',
@@ -57,30 +56,24 @@ def run(words: list[str], environment: dict[str, str], directory: Path) -> subpr
     with tempfile.TemporaryDirectory() as scratch:
         out, error = (Path(scratch, name) for name in ('out', 'error'))
         request = {'words': words, 'environment': environment, 'directory': str(directory)}
-        status = _server().ask(request | {'out': str(out), 'error': str(error)})
+        status = _ask(request | {'out': str(out), 'error': str(error)})
         return subprocess.CompletedProcess([sys.executable, *words], status, out.read_text(), error.read_text())
 
 
-class _Server:
-    """The process that forks; it ends with this one, whose pipe it reads."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, request: dict[str, object]) -> int:
-        """Send a request and wait for the exit status."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + '\n')
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-
 @functools.cache
-def _server() -> _Server:
-    return _Server()
+def _server() -> subprocess.Popen[str]:
+    """Start the process that forks; it ends with this one, whose pipe it reads."""
+    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _ask(request: dict[str, object]) -> int:
+    """Send a request to the process that forks, and wait for the exit status."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps(request) + '\n')
+    server.stdin.flush()
+    return int(server.stdout.readline())
 
 
 def _serve() -> dict[str, object] | None:

@@ -137,12 +137,17 @@ class PrototypeLibrary:
         return np.concatenate([[0], np.cumsum(sites * (sites + 1) // 2)])
 
     @functools.cached_property
+    def slot_counts(self) -> npt.NDArray[np.int64]:
+        """Return how many sites each slot of each prototype has, shape (prototypes, MAX_SLOTS)."""
+        prototypes = np.repeat(np.arange(len(self.spacegroups)), np.diff(self.offsets))
+        counts = np.zeros((len(self.spacegroups), MAX_SLOTS), dtype=np.int64)
+        np.add.at(counts, (prototypes, self.slots), 1)
+        return counts
+
+    @functools.cached_property
     def classes(self) -> dict[tuple[int, ...], npt.NDArray[np.int64]]:
         """Return the prototypes of each combination of slot counts, increasing."""
-        slots = np.repeat(np.arange(len(self.spacegroups)), np.diff(self.offsets))
-        counts = np.zeros((len(self.spacegroups), MAX_SLOTS), dtype=np.int64)
-        np.add.at(counts, (slots, self.slots), 1)
-        unique, inverse = np.unique(counts, axis=0, return_inverse=True)
+        unique, inverse = np.unique(self.slot_counts, axis=0, return_inverse=True)
         return {
             tuple(int(count) for count in row if count): np.flatnonzero(inverse.ravel() == place)
             for place, row in enumerate(unique)

@@ -152,11 +152,9 @@ def _count_random(library: PrototypeLibrary) -> FloatArray:
     counts = np.zeros(MAX_Z * MAX_Z * bins)
     sums, shares = _sums_of_radii(), _shares_within(library)
     sites = np.diff(library.offsets)
-    multiplicities = np.zeros((len(sites), library.member_elements.shape[1]), dtype=np.int64)
-    np.add.at(multiplicities, (np.repeat(np.arange(len(sites)), sites), library.slots), 1)
     lengths = (library.member_volumes * sites[library.member_prototypes]) ** (1.0 / 3.0)
-    for first, second in zip(*np.triu_indices(multiplicities.shape[1]), strict=True):
-        one, other = multiplicities[:, first], multiplicities[:, second]
+    for first, second in zip(*np.triu_indices(library.slot_counts.shape[1]), strict=True):
+        one, other = library.slot_counts[:, first], library.slot_counts[:, second]
         pairs = (one * (one - 1) // 2 if first == second else one * other)[library.member_prototypes]
         members = np.flatnonzero(pairs)
         codes = _pair_code(library.member_elements[members, first], library.member_elements[members, second])

@@ -119,7 +119,7 @@ def search_crystals(
         return SearchResult((), ())
     budget = budget or Budget(settings.seconds)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    prior = None if statistics is None or not settings.pair_weight else PairPrior(statistics, settings.pair_weight)
+    prior = None if statistics is None else PairPrior(statistics, settings.pair_weight)
     trials: list[Trial] = []
     reasons: dict[int, str] = {}
     with one_thread():

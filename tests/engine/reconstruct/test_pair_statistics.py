@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aiida_alphacrystal.engine.distances import minimum_image_distances
-from aiida_alphacrystal.engine.features import supported_elements
+from aiida_alphacrystal.engine.features import MAX_Z, supported_elements
 from aiida_alphacrystal.engine.reconstruct.library import load_library
 from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
 from aiida_alphacrystal.engine.reconstruct.matched import Likelihoods
@@ -48,8 +48,9 @@ def test_order_of_the_elements_does_not_matter_and_nothing_is_known_far_away(shi
 
 
 def test_elements_that_no_compound_holds_together_lean_on_alike_ones(shipped):
-    """No known compound holds argon; it is spared close contacts all the same."""
-    near, far = shipped.log_odds('Ar', 'Ar', np.array([0.5, 5.0]))
+    """No known compound holds argon beside xenon; they are spared close contacts all the same."""
+    assert _count_found(load_library())[18 * MAX_Z + 54].sum() == 0.0
+    near, far = shipped.log_odds('Ar', 'Xe', np.array([0.5, 5.0]))
     assert near < -3.0
     assert abs(far) < 1.0
 

@@ -66,8 +66,15 @@ class Command:
 
     def start(self, *args: object, directory: Path) -> subprocess.Popen[str]:
         """Start a command and go on while it runs."""
+        return self._start(['-m', 'aiida_alphacrystal.cli', *map(str, args)], directory)
+
+    def start_script(self, script: str, directory: Path) -> subprocess.Popen[str]:
+        """Start a Python script and go on while it runs."""
+        return self._start(['-c', script], directory)
+
+    def _start(self, words: list[str], directory: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, '-m', 'aiida_alphacrystal.cli', *map(str, args)],
+            [sys.executable, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -137,14 +137,22 @@ def test_unknown_family(used_cli, salts, screened):
     assert "There is no family of weights 'nobody'" in completed.stderr
 
 
-STATES = """
+ONCE_PREDICTED = """
+import time
 from aiida import load_profile, orm
 load_profile()
-names = {{'attributes.value': {{'in': ['KCl', 'KBr']}}}}
-predictions = orm.QueryBuilder().append(orm.Str, filters=names, tag='formula')
-predictions.append(orm.WorkChainNode, with_incoming='formula', project='id')
+predictions = orm.QueryBuilder().append(orm.Str, filters={'attributes.value': {'in': ['KCl', 'KBr']}}, tag='formula')
+predictions.append(orm.WorkChainNode, with_incoming='formula')
+print('ready', flush=True)
+while not predictions.count():
+    time.sleep(0.05)
+"""
+
+RUNNING = """
+from aiida import load_profile, orm
+load_profile()
 later = orm.QueryBuilder().append(orm.ProcessNode, filters={{'id': {{'>=': {first}}}}}).all(flat=True)
-print(predictions.count(), [node.pk for node in later if not node.is_terminated])
+print([node.pk for node in later if not node.is_terminated])
 """
 
 
@@ -152,16 +160,17 @@ def test_ctrl_c(used_cli, screened, tmp_path):
     """Stopping leaves a sentence and nothing that seems to run; the same command goes on."""
     (tmp_path / 'bromides.txt').write_text('KCl\nKBr\n', encoding='utf-8')
     words = ['screen', tmp_path / 'bromides.txt', '--protocol', 'fast']
+    watcher = used_cli.start_script(ONCE_PREDICTED, directory=tmp_path)
+    assert watcher.stdout.readline() == 'ready\n'
     process = used_cli.start(*words, directory=tmp_path)
     assert process.stderr.readline() == '1/1 Predicting one formula after the other\n'
-    while used_cli(script=STATES.format(first=0)).stdout.startswith('0 '):
-        assert process.poll() is None, 'ended before the first prediction'
+    assert watcher.communicate(timeout=600) == ('', '')
     stdout, stderr = interrupt(process)
     assert (process.returncode, stdout) == (130, '')
     assert stderr.startswith('Stopped: Work chain ')
     assert stderr.endswith(' keeps what had finished; run the same command again to go on from there.\n')
     stopped = stderr.split()[3]
-    assert used_cli(script=STATES.format(first=stopped)).stdout.endswith(' []\n')
+    assert used_cli(script=RUNNING.format(first=stopped)).stdout == '[]\n'
     again = used_cli(*words, '--format', 'json')
     assert again.returncode == 0, again.stderr
     assert [row['formula'] for row in json.loads(again.stdout)['rows']] == ['KCl', 'KBr']

@@ -324,7 +324,20 @@ def measure_screening(number: int, workers: int) -> dict[str, Any]:
             'within_bar': max(growth) <= 0.2 and set(process_states()) == {'finished'},
         }
     finally:
+        stop_daemon(client)
+
+
+def stop_daemon(client: Any) -> None:
+    """Stop the daemon; what was measured is not lost with one that is too busy to answer."""
+    import psutil
+    from aiida.engine.daemon.client import DaemonTimeoutException
+
+    daemon = psutil.Process(client.get_daemon_pid())
+    try:
         client.stop_daemon(wait=True)
+    except DaemonTimeoutException:
+        for process in (*daemon.children(recursive=True), daemon):
+            process.kill()
 
 
 def number_finished(node: Any) -> int:

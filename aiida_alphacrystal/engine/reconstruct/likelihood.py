@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from aiida_alphacrystal.engine.reconstruct.contacts import CLASH_FRACTION, coval
 from aiida_alphacrystal.engine.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from pymatgen.core import Structure
 
@@ -38,10 +39,10 @@ _TAIL_LENGTH = 0.5
 _BACKGROUND = 1e-6
 
 
-def element_blocks(species: Sequence[str]) -> IntArray:
+def element_blocks(species: Sequence[Hashable]) -> IntArray:
     """Return which pair of elements each pair of atoms belongs to.
 
-    :param species: element of every atom, equal elements side by side.
+    :param species: element of every atom, or a narrower kind, equal ones side by side.
     :return: index of the pair of elements for the upper triangle of the atoms, row by row, shape (pairs,).
     """
     blocks = {
@@ -76,9 +77,9 @@ class DistanceLikelihood:
         prior: PairPrior | None = None,
     ) -> None:
         species = prediction.species
-        self.atoms = len(species)
-        first, second = np.triu_indices(self.atoms, 1)
-        own = np.arange(self.atoms)
+        atoms = len(species)
+        first, second = np.triu_indices(atoms, 1)
+        own = np.arange(atoms)
         rows = np.concatenate([own, first]), np.concatenate([own, second])
         density = _density(prediction, rows)
         log_density = np.log((1.0 - tail_weight) * density + tail_weight * _with_tails(density) + _BACKGROUND)
@@ -87,21 +88,49 @@ class DistanceLikelihood:
         if prior is not None:
             added = {pair: values + prior(*pair, _grid()) for pair, values in added.items()}
         largest = max(species, key=covalent_radius)
-        table = [log_density[: self.atoms].mean(axis=0) - _clash_penalty(largest, largest)]
+        table = [log_density[:atoms].mean(axis=0) - _clash_penalty(largest, largest)]
         table += [
             row + added[species[left], species[right]]
-            for row, left, right in zip(log_density[self.atoms :], first, second, strict=True)
+            for row, left, right in zip(log_density[atoms:], first, second, strict=True)
         ]
+        self.device = device
         self._width = len(table[0])
+        self._highest = np.array([row.max() for row in table])
         self._table = torch.tensor(np.concatenate(table), dtype=torch.float32, device=device)
-        by_mean = np.lexsort((prediction.expectation[first, second], element_blocks(species)))
-        starts = torch.arange(1, len(first) + 1, dtype=torch.int32, device=device) * self._width
-        self._starts = {True: starts, False: starts[torch.from_numpy(by_mean).to(device)]}
         self._own_start = torch.zeros(1, dtype=torch.int32, device=device)
+        self._row_of_pair = np.zeros((atoms, atoms), dtype=np.int64)
+        self._row_of_pair[first, second] = self._row_of_pair[second, first] = np.arange(1, len(table))
+        self._expectation = prediction.expectation
+        self._tell_apart(species)
+
+    def among(self, rows: IntArray, kinds: Sequence[Hashable], last: int | None = None) -> DistanceLikelihood:
+        """Return the likelihood of the distances between some of the atoms.
+
+        :param rows: where these atoms stand in the prediction, shape (some,).
+        :param kinds: what each of them is: equal ones, which stand side by side, are interchangeable.
+        :param last: only the distances of so many atoms at the end are seen, to one another and to the others.
+        """
+        some = copy.copy(self)
+        some._row_of_pair = self._row_of_pair[np.ix_(rows, rows)]
+        some._expectation = self._expectation[np.ix_(rows, rows)]
+        some._tell_apart(kinds, last)
+        return some
+
+    def _tell_apart(self, kinds: Sequence[Hashable], last: int | None = None) -> None:
+        """Find the rows of the table for pairs of atoms that are matched, or sorted within each pair of kinds."""
+        self.atoms = len(kinds)
+        first, second = np.triu_indices(self.atoms, 1)
+        seen = second >= self.atoms - (self.atoms if last is None else last)
+        first, second, blocks = first[seen], second[seen], element_blocks(kinds)[seen]
+        rows = self._row_of_pair[first, second]
+        by_mean = np.lexsort((self._expectation[first, second], blocks))
+        self._starts = {
+            matched: torch.tensor(order * self._width, dtype=torch.int32, device=self.device)
+            for matched, order in ((True, rows), (False, rows[by_mean]))
+        }
+        highest = self._highest[rows].sum() + self.atoms * self._highest[0]
         #: What no crystal can exceed.
-        self.bound = float(
-            (sum(row.max() for row in table[1:]) + self.atoms * table[0].max()) / (len(first) + self.atoms)
-        )
+        self.bound = float(highest / (len(rows) + self.atoms))
 
     def __call__(
         self, distances: torch.Tensor, shortest: float, scale: torch.Tensor, *, matched: bool

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from aiida_alphacrystal.engine.atom_matching import match_many
+from aiida_alphacrystal.engine.reconstruct.alike import AlikeRows, alike_rows, is_sure
 from aiida_alphacrystal.engine.reconstruct.distinct import distinct_rows
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals
 from aiida_alphacrystal.engine.reconstruct.likelihood import SHARP_TAILS, DistanceLikelihood
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from aiida_alphacrystal.engine.reconstruct.landscape import Landscape
     from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairPrior
 
-__all__ = ('FINE_STEP', 'Likelihoods', 'mend', 'polish')
+__all__ = ('FINE_STEP', 'Likelihoods', 'mend', 'places_of_distinct', 'polish')
 
 #: First step of a last climb, in fractional coordinates.
 FINE_STEP = 0.005
@@ -56,6 +57,7 @@ class Likelihoods(NamedTuple):
     :param species: element of every row of the prediction.
     :param expectation: mean distances, shape (atoms, atoms), A.
     :param prior: what known crystals have added to both, if anything.
+    :param alike: which rows are alike, where the distances are sure enough to tell others apart.
     """
 
     coarse: DistanceLikelihood
@@ -63,6 +65,7 @@ class Likelihoods(NamedTuple):
     species: tuple[str, ...]
     expectation: torch.Tensor
     prior: PairPrior | None
+    alike: AlikeRows | None
 
     @classmethod
     def of(cls, prediction: DistancePrediction, device: torch.device, prior: PairPrior | None = None) -> Likelihoods:
@@ -76,7 +79,8 @@ class Likelihoods(NamedTuple):
         coarse, sharp = (
             DistanceLikelihood(prediction, tail_weight, device, prior) for tail_weight in (1.0, SHARP_TAILS)
         )
-        return cls(coarse, sharp, prediction.species, expectation, prior)
+        alike = alike_rows(prediction) if is_sure(prediction) else None
+        return cls(coarse, sharp, prediction.species, expectation, prior, alike)
 
     def prior_of(self, distances: npt.NDArray[np.float64]) -> float:
         """Return what known crystals have added to the log-likelihood of all pairs of a crystal.
@@ -131,9 +135,18 @@ def polish(
         if likelihood is coarse:
             crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
         crystals = crystals.best(number, _PER_ASSIGNMENT)
-        seen = torch.cat([landscape.sorted_distances(crystals), _WEIGHT * landscape.surroundings(crystals)], dim=1)
-        crystals = crystals.take(torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=landscape.device))
+        crystals = crystals.take(places_of_distinct(landscape, crystals))
     return crystals
+
+
+def places_of_distinct(landscape: Landscape, crystals: Crystals) -> torch.Tensor:
+    """Return the indices of crystals that differ from all before them in distances or surroundings.
+
+    :param landscape: of the cell.
+    :param crystals: best first.
+    """
+    seen = torch.cat([landscape.sorted_distances(crystals), _WEIGHT * landscape.surroundings(crystals)], dim=1)
+    return torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=landscape.device)
 
 
 def mend(

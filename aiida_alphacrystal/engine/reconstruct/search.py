@@ -30,14 +30,16 @@ from aiida_alphacrystal.engine.reconstruct.descent import descend
 from aiida_alphacrystal.engine.reconstruct.distinct import Trial, select
 from aiida_alphacrystal.engine.reconstruct.exchange import exchange
 from aiida_alphacrystal.engine.reconstruct.genetic import evolve
+from aiida_alphacrystal.engine.reconstruct.growth import grow
 from aiida_alphacrystal.engine.reconstruct.landscape import FIRST_STEP, Crystals, Landscape, length_scale
-from aiida_alphacrystal.engine.reconstruct.matched import FINE_STEP, Likelihoods, mend, polish
+from aiida_alphacrystal.engine.reconstruct.matched import FINE_STEP, Likelihoods, mend, places_of_distinct, polish
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.pair_statistics import PairPrior
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     Assignment,
     build_structure,
     enumerate_assignments,
+    normalizer_permutations,
     primitive_lattice,
     space_group,
 )
@@ -64,6 +66,8 @@ _SHARE_OF_DESCENT = 0.6
 #: Evaluations after which it ends in any case: what it has not found then, orbits that are moved find sooner.
 _MOST_DESCENT = 200_000
 _SOLVED = 0.3
+#: How far from that crystals are which have perhaps one orbit in the wrong place.
+_NEARLY = 1.0
 _TRIED = 16
 _IMPROVED = 0.01
 _SHARPENED = 128
@@ -76,7 +80,13 @@ _USUAL_PAIRS = 66
 _FEWEST_PAIRS = 10
 #: How much less likely, in log-likelihood of each distance, crystals are left behind, but for some of them.
 _HOPELESS = 1.0
-_FEWEST_LIKELY = 8
+_FEWEST_LIKELY = 4
+#: Attempts to let crystals grow: over how many orbits alike rows may be divided, and with what effort.
+_GROWTHS = ((1, 0.25), (3, 0.25), (1, 1.0), (3, 1.0))
+_POLISHED_OF_GROWN = 16
+#: Share of the work after which no further attempt begins, and what the search has after all of them.
+_SHARE_OF_GROWTH = 0.6
+_SHARE_AFTER_GROWTH = 0.25
 #: What a free coordinate costs, in log-likelihood: that of Akaike's criterion.
 _PRICE = 1.0
 
@@ -169,14 +179,15 @@ class _Search:
         self._likelihoods = likelihoods
         self._settings = settings
         self._budget = budget
-        self._generator, self._free_generator = (
-            torch.Generator().manual_seed(_seed_of(seed, cell, stream)) for stream in range(2)
+        self._generator, self._free_generator, self._growth_generator = (
+            torch.Generator().manual_seed(_seed_of(seed, cell, stream)) for stream in range(3)
         )
         self._counts = {
             element: count * cell.formula_units for element, count in zip(formula.elements, formula.counts, strict=True)
         }
         self._lattice = reduced_lattice(primitive_lattice(cell.spacegroup, cell.lattice))
         self._device = likelihoods.expectation.device
+        self._judged = 0
         self._tried = -math.inf
         self._polished: list[Crystals] = []
         self.reason = ''
@@ -195,25 +206,35 @@ class _Search:
     def _with_symmetry(self, hypothesis: int, name: str) -> list[Trial]:
         """Search all Wyckoff assignments."""
         cell, group = self._cell, space_group(self._cell.spacegroup)
-        content = ' '.join(f'{count} {element}' for element, count in self._counts.items())
-        assignments = enumerate_assignments(
-            cell.spacegroup, self._counts, self._settings.max_screened, cell.lattice, self._roomy_positions()
-        )
-        if not assignments:
-            self.reason = f'no combination of its Wyckoff positions has room for {content}.'
-            return []
-        trials = []
-        for some, landscape, found in self._rounds(group, assignments):
-            origins = [f'{name}: {assignment.label(group)}' for assignment in some]
-            trials += self._trials(cell, landscape, some, _likely(found), (hypothesis, self._settings.method, origins))
-        if not trials:
-            self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
+        rounds = list(self._rounds(group))
+        everything = [found for _, _, found in rounds]
+        trials: list[Trial] = []
+        for chosen in (_likely(everything), everything):  # the likely ones may all clash
+            for (some, landscape, _), found in zip(rounds, chosen, strict=True):
+                origins = [f'{name}: {assignment.label(group)}' for assignment in some]
+                trials += self._trials(cell, landscape, some, found, (hypothesis, self._settings.method, origins))
+            if trials:
+                break
         return trials
 
-    def _rounds(
-        self, group: SpaceGroup, assignments: Sequence[Assignment]
-    ) -> Iterator[tuple[Sequence[Assignment], Landscape, Crystals]]:
-        """Yield what the search finds, and then what the neighbours of its assignments hold as long as that helps."""
+    def _rounds(self, group: SpaceGroup) -> Iterator[tuple[Sequence[Assignment], Landscape, Crystals]]:
+        """Yield what grows, then what the search finds, then what the neighbours of its assignments hold.
+
+        It ends as soon as the distances are met, or nothing helps any more.
+        """
+        for grown in self._grown(group):
+            yield grown
+            if self._solved(grown[2]):
+                return
+        cell = self._cell
+        assignments: Sequence[Assignment] = enumerate_assignments(
+            cell.spacegroup, self._counts, self._settings.max_screened, cell.lattice, self._roomy_positions()
+        )
+        content = ' '.join(f'{count} {element}' for element, count in self._counts.items())
+        self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
+        if not assignments:
+            self.reason = f'no combination of its Wyckoff positions has room for {content}.'
+            return
         landscape = Landscape(group, assignments, self._lattice, self._device)
         found = self._searched(landscape)
         yield assignments, landscape, found
@@ -226,6 +247,27 @@ class _Search:
                 return
             found = self._mended(landscape, self._polish(landscape, started))
             yield assignments, landscape, found
+
+    def _grown(self, group: SpaceGroup) -> Iterator[tuple[Sequence[Assignment], Landscape, Crystals]]:
+        """Yield what grows where the distances are sure: each set of alike rows on one orbit, or else on several."""
+        likelihoods, generator = self._likelihoods, self._growth_generator
+        if likelihoods.alike is None or self._settings.method == 'genetic':
+            return
+        permutations = normalizer_permutations(group, self._cell.lattice)
+        for attempt in _GROWTHS:
+            if self._budget.spent or self._work() >= _SHARE_OF_GROWTH:
+                break
+            grown = grow(group, self._lattice, likelihoods.coarse, likelihoods.alike, permutations, generator, *attempt)
+            if grown is not None:
+                self._judged += grown.judged
+                best = places_of_distinct(grown.landscape, grown.crystals)[:_POLISHED_OF_GROWN]
+                crystals = grown.crystals.take(best)
+                found = polish(grown.landscape, likelihoods, crystals, generator, grown.order[best])
+                if not self._solved(found) and self._solved(found, _NEARLY):
+                    found = self._mended(grown.landscape, found)
+                    self._judged += grown.landscape.evaluations * grown.landscape.pairs
+                yield grown.assignments, grown.landscape, found
+        self._judged = max(self._judged, round((1.0 - _SHARE_AFTER_GROWTH) * self._all_work))
 
     def _searched(self, landscape: Landscape) -> Crystals:
         """Return the best crystals of all assignments, their atoms matched with the rows of the prediction."""
@@ -281,6 +323,7 @@ class _Search:
         share = min(_SHARE_OF_DESCENT, _MOST_DESCENT / self._settings.evaluations)
         if self._settings.method == 'genetic':
             share = 1.0
+        share += (1.0 - share) * self._work()  # of what growth has left
         if not bool(landscape.freedoms.any()) or self._work(landscape) >= share or self._budget.spent:
             return True
         best = float(field.fitness.max())
@@ -300,14 +343,19 @@ class _Search:
 
         return mend(landscape, self._likelihoods, crystals, self._generator, finished)
 
-    def _work(self, landscape: Landscape) -> float:
+    def _work(self, landscape: Landscape | None = None) -> float:
         """Return which share of the work has been done."""
-        done = landscape.evaluations * max(_FEWEST_PAIRS, landscape.pairs) / _USUAL_PAIRS
-        return done / self._settings.evaluations
+        done = 0 if landscape is None else landscape.evaluations * max(_FEWEST_PAIRS, landscape.pairs)
+        return (self._judged + done) / self._all_work
 
-    def _solved(self, polished: Crystals) -> bool:
-        """Tell whether the matched distances agree with the prediction as well as they can."""
-        return float(polished.fitness.max()) > self._likelihoods.sharp.bound - _SOLVED
+    @property
+    def _all_work(self) -> int:
+        """Return how many pairs of atoms may be judged."""
+        return _USUAL_PAIRS * self._settings.evaluations
+
+    def _solved(self, polished: Crystals, short: float = _SOLVED) -> bool:
+        """Tell whether the matched distances agree with the prediction as well as they can, but for so much."""
+        return float(polished.fitness.max()) > self._likelihoods.sharp.bound - short
 
     def _polish(self, landscape: Landscape, crystals: Crystals) -> Crystals:
         return polish(landscape, self._likelihoods, crystals, self._generator)
@@ -348,10 +396,14 @@ class _Search:
         return trials
 
 
-def _likely(found: Crystals) -> Crystals:
-    """Return the crystals that are not hopelessly less likely than the best, or else the best few."""
-    few = found.fitness.topk(min(_FEWEST_LIKELY, len(found))).values[-1]
-    return found.take(found.fitness >= torch.minimum(found.fitness.max() - _HOPELESS, few))
+def _likely(rounds: Sequence[Crystals]) -> list[Crystals]:
+    """Return the crystals that are not hopelessly less likely than the best of all, or else the best few."""
+    if not rounds:
+        return []
+    fitness = torch.cat([found.fitness for found in rounds])
+    few = fitness.topk(min(_FEWEST_LIKELY, len(fitness))).values[-1]
+    least = torch.minimum(fitness.max() - _HOPELESS, few)
+    return [found.take(found.fitness >= least) for found in rounds]
 
 
 def _seed_of(seed: int, cell: CellHypothesis, stream: int) -> int:

@@ -31,6 +31,9 @@ __all__ = (
     'build_structure',
     'conventional_lattice',
     'enumerate_assignments',
+    'fillings',
+    'first_of_its_class',
+    'normalizer_permutations',
     'orbit_map',
     'primitive_lattice',
     'space_group',
@@ -320,12 +323,18 @@ def enumerate_assignments(
     """
     group = space_group(number)
     choices = _Choices(group, counts, allowed or {}, None if limit is None else limit * _ENUMERATION_EFFORT)
-    found = itertools.islice(choices.distinct(_permutations(group, parameters)), limit)
+    found = itertools.islice(choices.distinct(normalizer_permutations(group, parameters)), limit)
     return tuple(_assignment(group, tuple(counts), choice) for choice in found)
 
 
-def _permutations(group: SpaceGroup, parameters: Sequence[float] | None) -> tuple[tuple[int, ...], ...]:
-    """Return the permutations of positions by those normalizer operations that leave the lattice as it is."""
+def normalizer_permutations(
+    group: SpaceGroup, parameters: Sequence[float] | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """Return the permutations of positions by those normalizer operations that leave the lattice as it is.
+
+    :param group: the space group.
+    :param parameters: conventional lattice; None takes one that is as general as the group allows.
+    """
     lattice = conventional_lattice(group.number, parameters or (5.1, 6.7, 8.3, 81.0, 97.0, 106.0))
     metric = lattice @ lattice.T
     identity = tuple(range(len(group.positions)))
@@ -334,6 +343,35 @@ def _permutations(group: SpaceGroup, parameters: Sequence[float] | None) -> tupl
         if np.allclose(rotation.T @ metric @ rotation, metric, atol=_METRIC_TOLERANCE * np.trace(metric)):
             kept.setdefault(permutation)
     return tuple(kept)
+
+
+def first_of_its_class(
+    places: tuple[int, ...], permutations: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], ...] | None:
+    """Return the permutations that keep a multiset of positions, or None if one makes it an earlier multiset.
+
+    :param places: indices of the positions in ascending order.
+    :param permutations: of the positions.
+    """
+    images = [tuple(sorted(permutation[place] for place in places)) for permutation in permutations]
+    if min(images) < places:
+        return None
+    return tuple(swap for swap, image in zip(permutations, images, strict=True) if image == places)
+
+
+def fillings(group: SpaceGroup, count: int, most_orbits: int, limit: int) -> tuple[tuple[int, ...], ...]:
+    """Return the multisets of positions that hold a number of atoms, those of few orbits first.
+
+    :param group: the space group.
+    :param count: atoms.
+    :param most_orbits: over which they may be divided.
+    :param limit: most multisets to return.
+    """
+    pool = _Pool(group, count, {position.letter for position in group.positions})
+    choices = (
+        part for sites in range(1, most_orbits + 1) for parts in pool.with_sites(sites).values() for part in parts
+    )
+    return tuple(itertools.islice(choices, limit))
 
 
 def _assignment(group: SpaceGroup, elements: Sequence[str], choice: Sequence[tuple[int, ...]]) -> Assignment:
@@ -392,10 +430,9 @@ class _Choices:
             self._effort -= 1
             if not taken.isdisjoint(part):
                 continue
-            images = [tuple(sorted(permutation[place] for place in part)) for permutation in permutations]
-            if min(images) < part:
+            kept = first_of_its_class(part, permutations)
+            if kept is None:
                 continue
-            kept = [swap for swap, image in zip(permutations, images, strict=True) if image == part]
             yield from self._extend((*choice, part), further_sites, further_freedom, kept)
 
     def _parts(self, element: int, sites: int, freedom: int) -> Iterator[tuple[tuple[int, ...], int, int]]:

@@ -184,3 +184,20 @@ def test_surroundings_tell_crystals_apart_that_share_their_nearest_distances():
         assert float(around[place]) == pytest.approx(float(np.exp(-(distances**2) / 4.5).sum()), rel=0.03)
     as_near = (nearest[:, None] - nearest).abs() < 0.01
     assert float((around[:, None] - around).abs()[as_near].max()) > 0.03
+
+
+def test_places_of_the_last_atoms_are_judged_as_in_the_whole_crystal(rutile, certain):
+    landscape, assignments = landscape_of(58, {'Ti': 2, 'O': 4}, (4.6, 4.5, 3.0, 90, 90, 90))
+    whole = DistanceLikelihood(certain(rutile), 1.0, CPU)
+    rows, kinds = np.arange(6), ['Ti'] * 2 + ['O'] * 4
+    lot = torch.tensor([next(index for index, item in enumerate(assignments) if item.freedom == 2)])
+    genes = landscape.draw((1, 50), torch.Generator().manual_seed(1))
+    genes[..., -1] = 0.0  # the titanium atoms have no freedom: their share is the same in all
+    part = landscape.of_last(4)
+    narrow = part.evaluate(whole.among(rows, kinds, 4), lot, genes)[0]
+    full = landscape.evaluate(whole, lot, genes)[0]
+    assert part.pairs == 14
+    assert landscape.pairs == 15
+    scale = (15 + 6) / (14 + 6)
+    assert torch.allclose(narrow - narrow[0], (full - full[0]) * scale, atol=1e-4)
+    assert narrow.std() > 0.1

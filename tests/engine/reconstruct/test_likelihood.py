@@ -7,7 +7,7 @@ import pytest
 import torch
 from pymatgen.core import Structure
 
-from aiida_alphacrystal.engine.distances import minimum_image_distances
+from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood, element_blocks
 
 CPU = torch.device('cpu')
@@ -84,3 +84,47 @@ def test_slopes_are_those_of_the_value(rutile, certain):
         assert float((up - down) / (2 * step)) == pytest.approx(float(slopes[0, place]), abs=1e-6)
     up, down = (likelihood(trial, own, scale + sign * step, matched=False)[0] for sign in (1, -1))
     assert float((up - down) / (2 * step)) == pytest.approx(float(by_scale), abs=1e-5)
+
+
+def test_some_of_the_atoms_are_judged_as_a_prediction_of_them_alone(rutile, certain):
+    prediction = certain(rutile)
+    whole = DistanceLikelihood(prediction, 0.5, CPU)
+    rows = np.array([0, 1, 3, 5])
+    part = DistancePrediction(
+        ('Ti', 'Ti', 'O', 'O'), prediction.bin_edges, prediction.probabilities[np.ix_(rows, rows)]
+    )
+    alone, among = DistanceLikelihood(part, 0.5, CPU), whole.among(rows, part.species)
+    distances = np.array([2.0, 2.5, 2.9, 3.1, 3.3, 4.0])
+    pairs = len(distances)
+    for matched in (True, False):
+        values = [value(judge, distances, 2.9, matched=matched) for judge in (alone, among)]
+        own = [float(judge._look_up(torch.tensor([[2.9]]), judge._own_start)[0]) for judge in (alone, whole)]
+        shares = [(pairs + 4) * found - 4 * shortest for found, shortest in zip(values, own, strict=True)]
+        assert shares[0] == pytest.approx(shares[1], abs=1e-4)
+
+
+def test_kinds_narrower_than_elements_are_sorted_apart(rutile, certain):
+    whole = DistanceLikelihood(certain(rutile), 0.1, CPU)
+    kinds = ['Ti', 'Ti', 'near', 'near', 'far', 'far']
+    narrow = whole.among(np.arange(6), kinds)
+    assert narrow.bound == whole.bound
+    distances, own = measured(rutile)
+    blocks = element_blocks(kinds)
+    apart = distances[np.lexsort((distances, blocks))]
+    assert value(narrow, apart, own) == pytest.approx(value(whole, distances, own, matched=True), abs=1e-5)
+
+
+def test_distances_of_the_last_atoms_make_up_what_those_of_the_others_leave(rutile, certain):
+    whole = DistanceLikelihood(certain(rutile), 0.5, CPU)
+    rows = np.arange(6)
+    distances, own = measured(rutile)
+    first, second = np.triu_indices(6, 1)
+    last = whole.among(rows, whole_species := ['Ti'] * 2 + ['O'] * 4, last=2)
+    rest = whole.among(rows[:4], whole_species[:4])
+    sums = [
+        (pairs.sum() + atoms) * value(judge, distances[pairs], own, matched=True)
+        for judge, pairs, atoms in ((whole, second >= 0, 6), (last, second >= 4, 6), (rest, second < 4, 4))
+    ]
+    shortest = float(whole._look_up(torch.tensor([[own]], dtype=torch.float32), whole._own_start)[0])
+    assert sums[0] - 6 * shortest == pytest.approx(sums[1] + sums[2] - 10 * shortest, abs=1e-3)
+    assert first.size == 15

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice
 
 from aiida_alphacrystal.engine.distances import minimum_image_distances
+from aiida_alphacrystal.engine.reconstruct import minimum_image
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice, shortest_images, shortest_lengths
 
 LENGTH = st.floats(2.5, 15.0)
@@ -40,3 +43,15 @@ def test_an_orthogonal_lattice_needs_no_images_and_a_cubic_close_packed_one_six_
     assert len(reduced_lattice(np.diag([3.0, 4.0, 5.0])).images) == 0
     primitive = [[0, 2, 2], [2, 0, 2], [2, 2, 0]]
     assert len(reduced_lattice(primitive).images) <= 7
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.tuples(LENGTH, LENGTH, LENGTH), angles=st.tuples(ANGLE, ANGLE, ANGLE))
+def test_images_are_left_out_without_a_linear_program_only_where_it_would_say_so(lengths, angles):
+    cosines = np.cos(np.radians(angles))
+    if 1.0 + 2.0 * cosines.prod() - (cosines**2).sum() < 0.05:
+        return
+    lattice = Lattice.from_parameters(*lengths, *angles).matrix
+    with mock.patch.object(minimum_image, '_never_beat_zero', lambda images, _: np.zeros(len(images), dtype=bool)):
+        expected = reduced_lattice(lattice).images
+    assert np.array_equal(reduced_lattice(lattice).images, expected)

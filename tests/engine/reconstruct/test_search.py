@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
@@ -16,8 +17,10 @@ from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.engine.reconstruct.budget import Budget
 from aiida_alphacrystal.engine.reconstruct.contacts import CLASH_FRACTION, closest_contact
 from aiida_alphacrystal.engine.reconstruct.distinct import SEARCH_COST
-from aiida_alphacrystal.engine.reconstruct.search import search_crystals
+from aiida_alphacrystal.engine.reconstruct.landscape import Crystals
+from aiida_alphacrystal.engine.reconstruct.search import _likely, search_crystals
 from aiida_alphacrystal.engine.settings import SearchSettings
+from tests.engine.reconstruct.test_alike import spread_prediction
 
 RUTILE_CELL = (4.594, 4.594, 2.959, 90.0, 90.0, 90.0)
 QUICK = SearchSettings(max_candidates=5, evaluations=20_000)
@@ -130,3 +133,31 @@ def test_a_stop_returns_what_was_found_and_says_what_was_not_searched(rutile, ce
     result = search_crystals(parse_formula('TiO2'), cells, {2: certain(rutile)}, QUICK, seed=0, budget=budget)
     assert {item.spacegroup for item in result.candidates} == {136}
     assert result.reasons == ('hypothesis 2 (Pnnm): the time was over before its turn.',)
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_sure_distances_give_a_crystal_of_low_symmetry_back(seed):
+    """Fifteen free coordinates: sets of atoms are told apart by their distances and placed one after the other."""
+    lattice = Lattice.from_parameters(9.9, 7.4, 8.9, 90.0, 98.0, 90.0)
+    places = [[0.21, 0.13, 0.08], [0.72, 0.62, 0.17], [0.43, 0.31, 0.34], [0.07, 0.44, 0.27], [0.55, 0.05, 0.42]]
+    oxide = Structure.from_spacegroup('P2_1/c', lattice, ['Ti', 'Ti', 'O', 'O', 'O'], places)
+    oxide = Structure.from_sites(sorted(oxide, key=lambda site: site.specie.symbol != 'Ti'))
+    cell = CellHypothesis(14, 4, lattice.parameters, 1.0)
+    settings = SearchSettings(max_candidates=5, evaluations=100_000)
+    sure = {4: spread_prediction(oxide, 0.05)}
+    found = search_crystals(parse_formula('Ti2O3'), [cell], sure, settings, seed).candidates
+    assert StructureMatcher().get_rms_dist(oxide, found[0].structure)[0] < 0.01
+    assert (found[0].source, found[0].spacegroup) == ('descent', 14)
+    assert found[0].origin == 'hypothesis 1 (P21/c): Ti 4e, Ti 4e, O 4e, O 4e, O 4e'
+
+
+def test_hopeless_crystals_are_left_behind_but_for_the_best_few():
+    def crystals(*fitness):
+        rows = len(fitness)
+        return Crystals(torch.zeros(rows, dtype=torch.int64), torch.zeros((rows, 1)), torch.tensor(fitness))
+
+    rounds = [crystals(1.5, 0.7, 0.2), crystals(-3.0, -4.0), crystals(0.4, -5.0)]
+    assert [len(found) for found in _likely(rounds)] == [3, 0, 1]
+    alone = [crystals(1.5), crystals(-3.0, -4.0, -5.0, -6.0)]
+    assert [len(found) for found in _likely(alone)] == [1, 3]
+    assert _likely([]) == []

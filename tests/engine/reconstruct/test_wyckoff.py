@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,9 @@ from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     build_structure,
     conventional_lattice,
     enumerate_assignments,
+    fillings,
+    first_of_its_class,
+    normalizer_permutations,
     orbit_map,
     primitive_lattice,
     space_group,
@@ -198,3 +202,31 @@ def test_unknown_groups_are_refused(number):
 def test_unknown_letters_are_refused():
     with pytest.raises(SettingsError, match="Pm-3m has no Wyckoff position 'z'"):
         space_group(221).position('z')
+
+
+@pytest.mark.parametrize(('number', 'count'), [(2, 2), (47, 2), (65, 3), (166, 6), (221, 4)])
+def test_fillings_are_all_multisets_of_few_orbits(number, count):
+    group = space_group(number)
+    multiplicities = [position.multiplicity for position in group.positions]
+    fixed = {place for place, position in enumerate(group.positions) if position.freedom == 0}
+    expected = set()
+    for orbits in (1, 2):
+        for places in itertools.combinations_with_replacement(range(len(multiplicities)), orbits):
+            points = [place for place in places if place in fixed]
+            if sum(multiplicities[place] for place in places) == count and len(set(points)) == len(points):
+                expected.add(places)
+    found = fillings(group, count, 2, 10_000)
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    assert [len(places) for places in found] == sorted(len(places) for places in found)
+    assert fillings(group, count, 2, 3) == found[:3]
+
+
+def test_of_equivalent_multisets_the_first_is_kept():
+    """The normalizer of P-1 carries each centre of inversion into each other one."""
+    group = space_group(2)
+    permutations = normalizer_permutations(group)
+    kept = {place: first_of_its_class((place,), permutations) for place in range(8)}
+    assert [place for place, left in kept.items() if left is not None] == [0]
+    assert all(permutation[0] == 0 for permutation in kept[0])
+    assert first_of_its_class((8,), permutations) == permutations

@@ -32,8 +32,8 @@ def predict_cells(
     try:
         settings = read_settings(parameters)
         formula = convert.formula_of(features)
-        cell_model = read_cell_model(model.get_content(mode='rb'))
-        voters = read_voters(templates.get_content(mode='rb'))
+        cell_model = read_cell_model(model)
+        voters = read_voters(templates)
         cells = engine.predict_cells(cell_model, formula, settings.cells, settings.max_atoms, voters)
         return {'cells': convert.cells_to_node(formula, cells)}
     except AlphaCrystalError as error:

@@ -34,7 +34,7 @@ def predict_distances(
         max_atoms = read_settings(parameters).max_atoms
         formula = convert.formula_of(features)
         rows = features.get_array('element_features')
-        network = read_network(model.get_content(mode='rb'))
+        network = read_network(model)
         sizes = [cell.formula_units for cell in convert.cells_from_node(cells)]
         predictions = {}
         for units in sorted(set(sizes)):

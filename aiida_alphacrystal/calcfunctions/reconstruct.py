@@ -47,7 +47,7 @@ def reconstruct(
             formula,
             convert.cells_from_node(cells),
             distances.to_predictions(),
-            read_library(model.get_content(mode='rb')),
+            read_library(model),
             settings,
             check_seed(seed.value),
         )

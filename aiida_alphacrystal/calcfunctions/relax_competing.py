@@ -36,7 +36,7 @@ def relax_competing(
     try:
         settings = read_settings(parameters).relax
         elements = formula_from_counts(dict.fromkeys(chemical_system.value.split('-'), 1)).elements
-        compounds = known_compounds(read_library(templates.get_content(mode='rb')), elements)
+        compounds = known_compounds(read_library(templates), elements)
         loaded = load_potential(potential.to_files())
         relaxations = relax_structures([compound.structure for compound in compounds], loaded, settings)
         references = elemental_references(elements, loaded)

@@ -1,67 +1,90 @@
 """Weights out of nodes, read once in a process: a worker predicts many formulas with the same ones.
 
-What is read is kept by its content, so other weights are never taken for these.
+What is read is kept by the checksum of its content, so other weights are never taken for these, and a file of megabytes
+is not read from the repository to find that it is known.
 """
 
 from __future__ import annotations
 
+import collections
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiida_alphacrystal.data.model import ModelData
     from aiida_alphacrystal.engine.cells import CellModel, TemplateVotes
     from aiida_alphacrystal.engine.network import DistanceModel
     from aiida_alphacrystal.engine.reconstruct import PrototypeLibrary
 
 __all__ = ('read_cell_model', 'read_library', 'read_network', 'read_voters')
 
+T = TypeVar('T')
+
 #: Of each kind: the weights of the package, and some of a user's own.
 _KEPT = 2
 
 
-@functools.lru_cache(maxsize=_KEPT)
-def read_network(content: bytes) -> DistanceModel:
+def _once_for_each_content(read: Callable[[ModelData], T]) -> Callable[[ModelData], T]:
+    """Keep what was read from the last few different weights."""
+    kept: collections.OrderedDict[str, T] = collections.OrderedDict()
+
+    @functools.wraps(read)
+    def read_once(model: ModelData) -> T:
+        if model.sha256 not in kept:
+            kept[model.sha256] = read(model)
+        kept.move_to_end(model.sha256)
+        while len(kept) > _KEPT:
+            kept.popitem(last=False)
+        return kept[model.sha256]
+
+    return read_once
+
+
+@_once_for_each_content
+def read_network(model: ModelData) -> DistanceModel:
     """Return the distance network.
 
-    :param content: of the file of its weights.
+    :param model: node of its weights.
     :raises ModelError: if it is damaged or no such network.
     """
     from aiida_alphacrystal.engine.network import load_network
 
-    return load_network(content)
+    return load_network(model.get_content(mode='rb'))
 
 
-@functools.lru_cache(maxsize=_KEPT)
-def read_cell_model(content: bytes) -> CellModel:
+@_once_for_each_content
+def read_cell_model(model: ModelData) -> CellModel:
     """Return the predictor of cells.
 
-    :param content: of the file of its weights.
+    :param model: node of its weights.
     :raises ModelError: if it is damaged or no such predictor.
     """
     from aiida_alphacrystal.engine.cells import load_cell_model
 
-    return load_cell_model(content)
+    return load_cell_model(model.get_content(mode='rb'))
 
 
-@functools.lru_cache(maxsize=_KEPT)
-def read_library(content: bytes) -> PrototypeLibrary:
+@_once_for_each_content
+def read_library(model: ModelData) -> PrototypeLibrary:
     """Return the library of prototypes.
 
-    :param content: of its file.
+    :param model: node of its file.
     :raises ModelError: if it is damaged or no such library.
     """
     from aiida_alphacrystal.engine.reconstruct import load_library
 
-    return load_library(content)
+    return load_library(model.get_content(mode='rb'))
 
 
-@functools.lru_cache(maxsize=_KEPT)
-def read_voters(content: bytes) -> TemplateVotes:
+@_once_for_each_content
+def read_voters(model: ModelData) -> TemplateVotes:
     """Return the known crystals that vote for cells.
 
-    :param content: of the file of the library that has them.
+    :param model: node of the library that has them.
     :raises ModelError: if it is damaged or no such library.
     """
     from aiida_alphacrystal.engine.cells import TemplateVotes
 
-    return TemplateVotes(read_library(content))
+    return TemplateVotes(read_library(model))

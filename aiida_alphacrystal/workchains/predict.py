@@ -20,6 +20,7 @@ from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
 from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
+from aiida_alphacrystal.calcfunctions.weights import read_cell_model, read_library, read_network
 from aiida_alphacrystal.calculations.parser import FAILED
 from aiida_alphacrystal.calculations.predict import validate_device
 from aiida_alphacrystal.data import DistancesData, ModelData, PotentialData
@@ -469,6 +470,12 @@ class PredictWorkChain(WorkChain):
         """Return what the stages have returned in this process; a context is checked and saved with every step."""
         return {}
 
+    @functools.cached_property
+    def _called_earlier(self) -> frozenset[str]:
+        """Return the labels of what has been called by processes that ran this work chain before."""
+        links = self.node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK))
+        return frozenset(links.all_link_labels())
+
     def _found(self, stage: str) -> dict[str, Any]:
         """Return what a stage has found, or a job in its place.
 
@@ -488,7 +495,7 @@ class PredictWorkChain(WorkChain):
         :param inputs: its inputs but the parameters.
         """
         report_progress(stage, 0, 1)
-        earlier = finished_before(self.node, stage)
+        earlier = finished_before(self.node, stage) if stage in self._called_earlier else None
         if earlier is not None:
             self.report(f'The stage {stage} <{earlier.pk}> had finished before the worker was killed.')
             self._kept[stage] = _outputs(earlier)
@@ -521,18 +528,14 @@ def check_models(models: Mapping[str, ModelData]) -> None:
     :param models: weights by purpose.
     :raises ModelError: if one is damaged or made for another stage.
     """
-    from aiida_alphacrystal.engine.cells import load_cell_model
-    from aiida_alphacrystal.engine.network import load_network
-    from aiida_alphacrystal.engine.reconstruct import load_library
-
-    loaders = {'distances': load_network, 'cells': load_cell_model, 'templates': load_library}
-    for purpose, load in loaders.items():
+    readers = {'distances': read_network, 'cells': read_cell_model, 'templates': read_library}
+    for purpose, read in readers.items():
         model = models[purpose]
         if model.purpose != purpose:
             raise ModelError(
                 f'The weights given as models.{purpose} were made for {model.purpose}: give weights made for {purpose}.'
             )
-        load(model.get_content(mode='rb'))
+        read(model)
 
 
 def check_potential(potential: PotentialData, elements: Iterable[str] = ()) -> None:

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from aiida_alphacrystal.calcfunctions.weights import read_cell_model, read_library, read_network, read_voters
+from aiida_alphacrystal.data import ModelData
 from aiida_alphacrystal.engine import checkpoint
 from aiida_alphacrystal.engine.errors import ModelError
 
-READERS = {
-    'distances.safetensors': read_network,
-    'cells.safetensors': read_cell_model,
-    'templates.safetensors': read_library,
-}
+READERS = {'distances': read_network, 'cells': read_cell_model, 'templates': read_library}
+
+pytestmark = pytest.mark.usefixtures('aiida_profile')
 
 
-@pytest.mark.parametrize('name', READERS)
-def test_the_same_content_is_read_once(name):
-    content = checkpoint.read(None, name)[0]
-    first = READERS[name](content)
-    assert READERS[name](bytes(bytearray(content))) is first
+def node_of(purpose, content=None):
+    """Return a new node, by default of the weights of the package."""
+    content = checkpoint.read(None, f'{purpose}.safetensors')[0] if content is None else content
+    return ModelData(io.BytesIO(content), purpose=purpose)
+
+
+@pytest.mark.parametrize('purpose', READERS)
+def test_the_same_content_is_read_once(purpose, monkeypatch):
+    first = READERS[purpose](node_of(purpose))
+    other = node_of(purpose)
+    monkeypatch.setattr(ModelData, 'get_content', lambda *_, **__: pytest.fail('it was read again'))
+    assert READERS[purpose](other) is first
 
 
 def test_voters_share_the_library():
-    content = checkpoint.read(None, 'templates.safetensors')[0]
-    assert read_voters(content) is read_voters(bytes(bytearray(content)))
+    assert read_voters(node_of('templates')) is read_voters(node_of('templates'))
 
 
-@pytest.mark.parametrize('name', READERS)
-def test_other_content_is_refused_each_time(name):
-    foreign = checkpoint.read(None, next(other for other in READERS if other != name))[0]
+@pytest.mark.parametrize('purpose', READERS)
+def test_other_content_is_refused_each_time(purpose):
+    foreign = checkpoint.read(None, f'{next(other for other in READERS if other != purpose)}.safetensors')[0]
     for content in (foreign, foreign, b'no weights'):
         with pytest.raises(ModelError):
-            READERS[name](content)
+            READERS[purpose](node_of(purpose, content))
+
+
+def test_only_the_last_few_are_kept():
+    """Nodes are told apart by their checksums alone."""
+    node = node_of('distances')
+    first = read_network(node)
+    for checksum in ('one', 'two'):
+        other = node_of('distances')
+        other.base.attributes.set('sha256', checksum)
+        assert read_network(other) is not first
+    assert read_network(node) is not first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,8 +58,6 @@ def run(
     from aiida_alphacrystal.engine.progress import reporting
 
     def show(stage: str, done: int, total: int) -> None:
-        # a calcfunction answers Ctrl-C only when it has finished; from its first report on, it does so at once
-        signal.signal(signal.SIGINT, _interrupt)
         if others or stages is None or stage in stages:
             progress(stage, done, total)
 
@@ -71,13 +70,34 @@ def run(
         process = runner.instantiate_process(builder)
         node: WorkChainNode = process.node
         try:
-            with StageProgress(stages) as progress, reporting(show):
+            with StageProgress(stages) as progress, reporting(show), _answering_ctrl_c():
                 process.execute()
         except (KeyboardInterrupt, KilledError):
             _abandon(node)
     if 'killed' in _states(node).values():
         raise Interrupted(f'Work chain {node.pk} keeps what had finished; {go_on}.')
     return node
+
+
+@contextlib.contextmanager
+def _answering_ctrl_c() -> Iterator[None]:
+    """Answer Ctrl-C at once, whatever runs.
+
+    AiiDA would take it for the calcfunction that is being run and ask that to end, which it does not hear: so AiiDA
+    sets no handlers meanwhile.
+    """
+    from aiida.engine.processes import functions
+
+    before = signal.signal(signal.SIGINT, _interrupt)
+    module = functions.signal
+    functions.signal = types.SimpleNamespace(  # type: ignore[assignment]
+        SIGINT=signal.SIGINT, getsignal=signal.getsignal, signal=lambda *_: None
+    )
+    try:
+        yield
+    finally:
+        functions.signal = module
+        signal.signal(signal.SIGINT, before)
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:

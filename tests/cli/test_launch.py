@@ -8,8 +8,11 @@ import time
 import types
 
 import pytest
+from aiida import orm
+from aiida.engine import calcfunction
+from aiida.engine.processes import functions
 
-from aiida_alphacrystal.cli.launch import _interrupt
+from aiida_alphacrystal.cli.launch import _answering_ctrl_c, _interrupt
 
 
 @pytest.fixture
@@ -42,3 +45,17 @@ def test_the_database_is_waited_for(written, module):
         time.sleep(5)
         written.append('more')
     assert written == ['all']
+
+
+@calcfunction
+def interrupted_at_once(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+    return orm.Int(number.value + 1)
+
+
+def test_a_calcfunction_that_has_just_begun_is_interrupted(aiida_profile):
+    before = signal.getsignal(signal.SIGINT), functions.signal
+    with _answering_ctrl_c(), pytest.raises(KeyboardInterrupt):
+        interrupted_at_once(orm.Int(1))
+    assert (signal.getsignal(signal.SIGINT), functions.signal) == before

@@ -83,7 +83,7 @@ _HOPELESS = 1.0
 _FEWEST_LIKELY = 4
 #: Attempts to let crystals grow: over how many orbits alike rows may be divided, and with what effort.
 _GROWTHS = ((1, 0.25), (3, 0.25), (1, 1.0), (3, 1.0))
-_POLISHED_OF_GROWN = 16
+_POLISHED_OF_GROWN = 48
 #: Share of the work after which no further attempt begins, and what the search has after all of them.
 _SHARE_OF_GROWTH = 0.6
 _SHARE_AFTER_GROWTH = 0.25

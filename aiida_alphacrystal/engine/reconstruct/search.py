@@ -222,6 +222,8 @@ class _Search:
 
         It ends as soon as the distances are met, or nothing helps any more.
         """
+        content = ' '.join(f'{count} {element}' for element, count in self._counts.items())
+        self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         for grown in self._grown(group):
             yield grown
             if self._solved(grown[2]):
@@ -230,8 +232,6 @@ class _Search:
         assignments: Sequence[Assignment] = enumerate_assignments(
             cell.spacegroup, self._counts, self._settings.max_screened, cell.lattice, self._roomy_positions()
         )
-        content = ' '.join(f'{count} {element}' for element, count in self._counts.items())
-        self.reason = f'atoms come too close in the best crystals of all Wyckoff assignments of {content}.'
         if not assignments:
             self.reason = f'no combination of its Wyckoff positions has room for {content}.'
             return

@@ -125,10 +125,10 @@ def _children(
     group: SpaceGroup, parts: Sequence[_Part], kind: int, choices: Sequence[tuple[int, ...]]
 ) -> list[tuple[int, _Part]]:
     """Return each part with the next set added, and which part that was; of equivalent ones the first."""
-    fixed = {place for place, position in enumerate(group.positions) if not position.freedom}
+    points = group.points
     found = []
     for index, part in enumerate(parts):
-        taken = fixed.intersection(place for _, place in part.sites)
+        taken = points.intersection(place for _, place in part.sites)
         for choice in choices:
             kept = first_of_its_class(choice, part.permutations)
             if kept is not None and taken.isdisjoint(choice):

@@ -104,6 +104,11 @@ class SpaceGroup:
         """Return the position without site symmetry."""
         return self.positions[-1]
 
+    @property
+    def points(self) -> frozenset[int]:
+        """Return the indices of the positions without freedom, each of which can be taken once."""
+        return frozenset(place for place, position in enumerate(self.positions) if not position.freedom)
+
     def position(self, letter: str) -> WyckoffPosition:
         """Return the position of one letter.
 
@@ -400,7 +405,7 @@ class _Choices:
         self, group: SpaceGroup, counts: Mapping[str, int], allowed: Mapping[str, Collection[str]], effort: int | None
     ) -> None:
         letters = {position.letter for position in group.positions}
-        self._fixed = frozenset(place for place, position in enumerate(group.positions) if not position.freedom)
+        self._fixed = group.points
         self._pools = [_Pool(group, count, allowed.get(element, letters)) for element, count in counts.items()]
         self._atoms = sum(counts.values())
         self._effort = math.inf if effort is None else effort

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.alike import alike_rows, is_sure
-from tests.engine.reconstruct.conftest import certain_prediction
-
-PARAMETERS = (7.1, 5.3, 6.4, 90.0, 98.0, 90.0)
-
-
-def spread_prediction(structure, width):
-    """Return normal distributions around the distances of a structure."""
-    distances = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
-    edges = np.linspace(0.0, 24.0, 481)
-    weights = np.exp(-0.5 * ((0.5 * (edges[1:] + edges[:-1]) - distances[..., None]) / width) ** 2) + 1e-12
-    species = tuple(site.specie.symbol for site in structure)
-    return DistancePrediction(species, edges, weights / weights.sum(axis=-1, keepdims=True))
+from tests.engine.reconstruct.conftest import MONOCLINIC, certain_prediction, spread_prediction
 
 
 def test_atoms_of_one_orbit_are_alike(rutile, perovskite, certain):
@@ -56,7 +43,7 @@ def test_one_atom_is_sure_of_its_distances():
 @settings(max_examples=40, deadline=None)
 def test_an_orbit_is_never_divided(places):
     """Equal distances that fall on the edge between two bins may come out as two bins."""
-    lattice = Lattice.from_parameters(*PARAMETERS)
+    lattice = Lattice.from_parameters(*MONOCLINIC)
     structure = Structure.from_spacegroup('P2_1/c', lattice, ['O'] * len(places), places, tol=0.0)
     kinds = alike_rows(certain_prediction(structure)).kinds
     for start in range(0, len(structure), 4):

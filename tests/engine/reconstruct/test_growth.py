@@ -20,20 +20,10 @@ from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     primitive_lattice,
     space_group,
 )
-from tests.engine.reconstruct.test_alike import spread_prediction
+from tests.engine.reconstruct.conftest import MONOCLINIC, PLACES, spread_prediction
 
 CPU = torch.device('cpu')
-MONOCLINIC = (7.1, 5.3, 6.4, 90.0, 98.0, 90.0)
 TRICLINIC = (5.1, 5.9, 6.8, 81.0, 97.0, 106.0)
-PLACES = [[0.21, 0.13, 0.08], [0.72, 0.62, 0.17], [0.43, 0.31, 0.34], [0.07, 0.44, 0.27], [0.55, 0.05, 0.42]]
-
-
-@pytest.fixture(scope='module')
-def oxide():
-    """Return twenty atoms in P2_1/c, titanium first."""
-    symbols = ['Ti', 'Ti', 'O', 'O', 'O']
-    structure = Structure.from_spacegroup('P2_1/c', Lattice.from_parameters(*MONOCLINIC), symbols, PLACES)
-    return Structure.from_sites(sorted(structure, key=lambda site: site.specie.symbol != 'Ti'))
 
 
 @pytest.fixture(scope='module')

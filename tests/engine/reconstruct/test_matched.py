@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from pymatgen.core import Lattice, Structure
-from scipy.special import ndtr
 
-from aiida_alphacrystal.engine.distances import DistancePrediction, minimum_image_distances
 from aiida_alphacrystal.engine.metrics import normalised_rms
 from aiida_alphacrystal.engine.reconstruct.landscape import Crystals, Landscape, length_scale
 from aiida_alphacrystal.engine.reconstruct.matched import Likelihoods, mend, polish
@@ -19,27 +15,9 @@ from aiida_alphacrystal.engine.reconstruct.wyckoff import (
     primitive_lattice,
     space_group,
 )
+from tests.engine.reconstruct.conftest import MONOCLINIC, PLACES, spread_prediction
 
 CPU = torch.device('cpu')
-PARAMETERS = (7.1, 5.3, 6.4, 90.0, 98.0, 90.0)
-#: Free coordinates of two Ti and three O in general positions of P2_1/c, far from one another.
-PLACES = [[0.21, 0.13, 0.08], [0.72, 0.62, 0.17], [0.43, 0.31, 0.34], [0.07, 0.44, 0.27], [0.55, 0.05, 0.42]]
-
-
-@pytest.fixture
-def oxide():
-    """Return twenty atoms in P2_1/c."""
-    symbols = ['Ti', 'Ti', 'O', 'O', 'O']
-    return Structure.from_spacegroup('P2_1/c', Lattice.from_parameters(*PARAMETERS), symbols, PLACES)
-
-
-def sharp_prediction(structure):
-    """Return normal distributions around the distances of a structure, 0.05 A wide."""
-    distances = minimum_image_distances(structure.lattice.matrix, structure.frac_coords)
-    edges = np.linspace(0.0, 24.0, 481)
-    probabilities = np.diff(ndtr((edges - distances[..., None]) / 0.05), axis=-1) + 1e-9
-    species = tuple(site.specie.symbol for site in structure)
-    return DistancePrediction(species, edges, probabilities / probabilities.sum(axis=-1, keepdims=True))
 
 
 @pytest.fixture
@@ -47,10 +25,9 @@ def cell(oxide):
     """Return the crystals of the cell, its general assignment, and the likelihoods of the distances."""
     assignments = enumerate_assignments(14, {'Ti': 8, 'O': 12})
     general = [assignment for assignment in assignments if {letter for _, letter in assignment.sites} == {'e'}]
-    lattice = reduced_lattice(primitive_lattice(14, PARAMETERS))
+    lattice = reduced_lattice(primitive_lattice(14, MONOCLINIC))
     landscape = Landscape(space_group(14), general, lattice, CPU)
-    ordered = Structure.from_sites(sorted(oxide, key=lambda site: site.specie.symbol != 'Ti'))
-    return landscape, general[0], Likelihoods.of(sharp_prediction(ordered), CPU)
+    return landscape, general[0], Likelihoods.of(spread_prediction(oxide, 0.05), CPU)
 
 
 def crystals_of(places):
@@ -61,7 +38,7 @@ def crystals_of(places):
 def structure_of(crystals, assignment):
     genes = crystals.genes[0].double().numpy()
     scale = float(length_scale(crystals.genes[0, -1]))
-    return build_structure(14, PARAMETERS, assignment, genes[: assignment.freedom], scale)
+    return build_structure(14, MONOCLINIC, assignment, genes[: assignment.freedom], scale)
 
 
 def test_a_polish_brings_atoms_home(cell, oxide):

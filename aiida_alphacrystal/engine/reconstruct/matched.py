@@ -134,8 +134,8 @@ def polish(
         crystals = landscape.climb(likelihood, crystals, steps, width, order)
         if likelihood is coarse:
             crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
-        crystals = crystals.best(number, _PER_ASSIGNMENT)
-        crystals = crystals.take(places_of_distinct(landscape, crystals))
+        crystals = crystals.best(len(crystals), len(crystals))
+        crystals = crystals.take(places_of_distinct(landscape, crystals)).best(number, _PER_ASSIGNMENT)
     return crystals
 
 

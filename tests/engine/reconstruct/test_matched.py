@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from aiida_alphacrystal.engine.reconstruct.landscape import Crystals, Landscape,
 from aiida_alphacrystal.engine.reconstruct.matched import Likelihoods, mend, polish
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
+    Assignment,
     build_structure,
     enumerate_assignments,
     primitive_lattice,
@@ -47,6 +49,19 @@ def test_a_polish_brings_atoms_home(cell, oxide):
     polished = polish(landscape, likelihoods, near, torch.Generator().manual_seed(0))
     assert float(polished.fitness[0]) > likelihoods.sharp.bound - 0.3
     assert normalised_rms(structure_of(polished, assignment), oxide) < 0.01
+
+
+def test_copies_of_the_best_leave_room_for_another():
+    """Layers of CoCl2 have almost the same nearest distances in two stackings."""
+    parameters = (3.54, 3.54, 17.4, 90.0, 90.0, 120.0)
+    layered = Assignment((('Co', 'a'), ('Cl', 'c')), 1)
+    landscape = Landscape(space_group(166), [layered], reduced_lattice(primitive_lattice(166, parameters)), CPU)
+    structure = build_structure(166, parameters, layered, np.array([0.2573]))
+    likelihoods = Likelihoods.of(spread_prediction(structure, 0.05), CPU)
+    heights = [0.2573 + 0.0001 * copy for copy in range(12)] + [0.4075]
+    crystals = Crystals(torch.zeros(13, dtype=torch.int64), torch.tensor([[z, 0.0] for z in heights]), torch.zeros(13))
+    polished = polish(landscape, likelihoods, crystals, torch.Generator().manual_seed(0))
+    assert polished.genes[:, 0].tolist() == pytest.approx([0.2573, 0.4075], abs=0.002)
 
 
 def test_an_orbit_in_the_wrong_place_is_mended(cell, oxide):

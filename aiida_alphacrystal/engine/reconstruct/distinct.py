@@ -30,6 +30,8 @@ SEARCH_COST = 8.0
 _CLEARLY_DIFFERENT = 0.1
 _STRICTLY_DIFFERENT = 0.02
 _STRICT_TOLERANCE = 0.1
+#: How far lattices may be sheared to match, degrees; with more, a long cell matches itself with its layers shifted.
+_MOST_SHEAR = 3.0
 _CLEARLY_SAME = 0.02
 _SURROUNDED_ALIKE = 0.02
 
@@ -93,7 +95,7 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
     """
     from pymatgen.analysis import structure_matcher
 
-    matcher = structure_matcher.StructureMatcher()
+    matcher = structure_matcher.StructureMatcher(angle_tol=_MOST_SHEAR)
     share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
     waiting = sorted(trials, key=lambda trial: -trial.score)
     taken: list[Trial] = []
@@ -110,7 +112,7 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
             else:
                 taken.append(trial)
         waiting = late
-    strict = structure_matcher.StructureMatcher(stol=_STRICT_TOLERANCE)
+    strict = structure_matcher.StructureMatcher(stol=_STRICT_TOLERANCE, angle_tol=_MOST_SHEAR)
     for trial in close if rivals else ():
         if len(taken) < number and not any(_same(trial, other, strict, _STRICTLY_DIFFERENT) for other in taken):
             taken.append(trial)

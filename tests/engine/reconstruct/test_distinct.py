@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine.distances import minimum_image_distances
 from aiida_alphacrystal.engine.reconstruct.distinct import SEARCH_COST, Trial, distinct_rows, select
@@ -62,3 +64,15 @@ def test_crystals_that_share_all_nearest_distances_are_told_apart_by_their_surro
     ]
     assert len(select([first, other], 5, seed=0)) == 1
     assert len(select(surrounded, 5, seed=0)) == 2
+
+
+def test_layers_that_are_shifted_are_another_crystal():
+    """A cell that is 40 A long is sheared by less than 5 degrees when one end of it moves by one lattice vector."""
+    lattice, heights = Lattice.tetragonal(3.2, 40.0), 0.04 * np.arange(6)
+    lower = [[0.0, 0.0, height] for height in heights]
+    layers, shifted = (
+        Structure(lattice, ['Mo', 'S'] * 6, [*lower, *([shift, shift, height + 0.5] for height in heights)])
+        for shift in (0.0, 0.5)
+    )
+    assert StructureMatcher().fit(layers, shifted)
+    assert len(select([trial(layers, 0.4), trial(shifted, 0.2, hypothesis=1)], 5, seed=0)) == 2

@@ -41,6 +41,15 @@ class AlikeRows:
     distances: FloatArray
 
     @property
+    def largest(self) -> int:
+        """Return the size of the largest set."""
+        return int(np.bincount(self.kinds).max())
+
+    def apart(self) -> AlikeRows:
+        """Return the same rows, each a set of its own."""
+        return dataclasses.replace(self, kinds=np.arange(len(self.kinds)))
+
+    @property
     def in_turn(self) -> list[int]:
         """Return the sets in the order in which crystals grow: large ones first, equal ones by what is nearest.
 

@@ -67,7 +67,7 @@ _SHARE_OF_DESCENT = 0.6
 _MOST_DESCENT = 200_000
 _SOLVED = 0.3
 #: How far from that crystals are which have perhaps one orbit in the wrong place.
-_NEARLY = 1.0
+_NEARLY = 0.6
 _TRIED = 16
 _IMPROVED = 0.01
 _SHARPENED = 128
@@ -82,7 +82,7 @@ _FEWEST_PAIRS = 10
 _HOPELESS = 1.0
 _FEWEST_LIKELY = 4
 #: Attempts to let crystals grow: over how many orbits alike rows may be divided, and with what effort.
-_GROWTHS = ((1, 0.25), (3, 0.25), (1, 1.0), (3, 1.0))
+_GROWTHS = ((1, 0.25), (3, 0.25), (1, 1.0), (4, 1.0))
 _POLISHED_OF_GROWN = 48
 #: Share of the work after which no further attempt begins, and what the search has after all of them.
 _SHARE_OF_GROWTH = 0.6
@@ -253,11 +253,12 @@ class _Search:
         likelihoods, generator = self._likelihoods, self._growth_generator
         if likelihoods.alike is None or self._settings.method == 'genetic':
             return
+        rows = likelihoods.alike if group.general_position.multiplicity > 1 else likelihoods.alike.apart()
         permutations = normalizer_permutations(group, self._cell.lattice)
-        for attempt in _GROWTHS:
+        for attempt in dict.fromkeys((min(orbits, rows.largest), effort) for orbits, effort in _GROWTHS):
             if self._budget.spent or self._work() >= _SHARE_OF_GROWTH:
                 break
-            grown = grow(group, self._lattice, likelihoods.coarse, likelihoods.alike, permutations, generator, *attempt)
+            grown = grow(group, self._lattice, likelihoods.coarse, rows, permutations, generator, *attempt)
             if grown is not None:
                 self._judged += grown.judged
                 best = places_of_distinct(grown.landscape, grown.crystals)[:_POLISHED_OF_GROWN]

@@ -149,6 +149,19 @@ def test_sure_distances_give_a_crystal_of_low_symmetry_back(oxide, seed):
     assert found[0].origin == 'hypothesis 1 (P21/c): Ti 4e, Ti 4e, O 4e, O 4e, O 4e'
 
 
+def test_atoms_that_are_alike_without_symmetry_grow_one_by_one():
+    """The crystal has an inversion that the space group does not: rows are alike, and yet no orbit holds two."""
+    lattice = Lattice.from_parameters(4.3, 4.9, 5.4, 81.0, 97.0, 106.0)
+    nitrogen = [[0.71, 0.22, 0.66], [0.1, 0.81, 0.91], [0.79, 0.67, 0.13]]
+    fluorine = [[0.36, 0.86, 0.66], [0.25, 0.38, 0.4], [0.58, 0.33, 0.12]]
+    structure = Structure.from_spacegroup('P-1', lattice, ['N'] * 3 + ['F'] * 3, [*nitrogen, *fluorine])
+    cell = CellHypothesis(1, 6, lattice.parameters, 1.0)
+    settings = SearchSettings(max_candidates=5, evaluations=50_000)
+    sure = {6: spread_prediction(structure, 0.05)}
+    found = search_crystals(parse_formula('NF'), [cell], sure, settings, 0).candidates
+    assert StructureMatcher().get_rms_dist(structure, found[0].structure)[0] < 0.01
+
+
 def test_hopeless_crystals_are_left_behind_but_for_the_best_few():
     def crystals(*fitness):
         rows = len(fitness)

@@ -67,7 +67,7 @@ _SHARE_OF_DESCENT = 0.6
 _MOST_DESCENT = 200_000
 _SOLVED = 0.3
 #: How far from that crystals are which have perhaps one orbit in the wrong place.
-_NEARLY = 0.6
+_NEARLY = 0.7
 _TRIED = 16
 _IMPROVED = 0.01
 _SHARPENED = 128

@@ -134,19 +134,19 @@ def polish(
         crystals = landscape.climb(likelihood, crystals, steps, width, order)
         if likelihood is coarse:
             crystals = dataclasses.replace(crystals, fitness=landscape.with_gradient(sharp, crystals, order)[0])
-        crystals = crystals.best(len(crystals), len(crystals))
         crystals = crystals.take(places_of_distinct(landscape, crystals)).best(number, _PER_ASSIGNMENT)
     return crystals
 
 
 def places_of_distinct(landscape: Landscape, crystals: Crystals) -> torch.Tensor:
-    """Return the indices of crystals that differ from all before them in distances or surroundings.
+    """Return the indices of crystals that differ from all better ones in distances or surroundings, best first.
 
     :param landscape: of the cell.
-    :param crystals: best first.
+    :param crystals: the crystals.
     """
     seen = torch.cat([landscape.sorted_distances(crystals), _WEIGHT * landscape.surroundings(crystals)], dim=1)
-    return torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=landscape.device)
+    order = torch.argsort(crystals.fitness, descending=True, stable=True)
+    return order[torch.tensor(distinct_rows(seen[order].cpu().numpy(), _SAME), device=landscape.device)]
 
 
 def mend(

@@ -24,7 +24,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'featurize': 1,
         'predict_cells': 3,
         'predict_distances': 2,
-        'reconstruct': 9,
+        'reconstruct': 10,
         'relax': 4,
         'rank': 6,
         'rank_refined': 1,

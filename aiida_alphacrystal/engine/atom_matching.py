@@ -137,16 +137,14 @@ def match_many(
     elements = np.array(species)
     rows_of = [torch.from_numpy(np.flatnonzero(elements == name)) for name in dict.fromkeys(species)]
     same = torch.from_numpy(np.triu(elements[:, None] == elements, 1)).to(distances.device)
-    found: list[tuple[torch.Tensor, torch.Tensor]] = []
     begun = [_begin(distances, target, rows_of, generator if attempt else None) for attempt in range(_BATCH_STARTS)]
-    for order in begun if known is None else [known.clone(), *begun]:
-        _swap_many(order, distances, target, same)
-        found.append((order, (_reordered(distances, order) - target).square().sum(dim=(1, 2))))
-    best, least = found[0]
-    for order, deviation in found[1:]:
-        better = deviation < least
-        best, least = torch.where(better[:, None], order, best), torch.where(better, deviation, least)
-    return best
+    begun += [] if known is None else [known]
+    order, everywhere = torch.cat(begun), distances.repeat(len(begun), 1, 1)
+    _swap_many(order, everywhere, target, same)
+    deviation = (_reordered(everywhere, order) - target).square().sum(dim=(1, 2))
+    best = deviation.reshape(len(begun), len(distances)).argmin(dim=0)
+    rows = torch.arange(len(distances), device=order.device)
+    return order[best * len(distances) + rows]
 
 
 def _begin(

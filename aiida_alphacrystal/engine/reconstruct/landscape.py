@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -195,8 +195,9 @@ class Landscape:
         lots = max(1, self._chunk // genes.shape[1])
         rows = []
         for part in _slices(len(assignments), lots):
+            maps = self._maps(assignments[part], None if order is None else order[part])
             some = [
-                self._judge(likelihood, assignments[part], genes[part, few], _part(order, part))
+                self._judge(likelihood, maps, genes[part, few], order is not None)
                 for few in _slices(genes.shape[1], self._chunk)
             ]
             rows.append(torch.cat(some, dim=1))
@@ -213,11 +214,7 @@ class Landscape:
             distances are sorted within each pair of elements.
         :return: tensors of shape (crystals,) and (crystals, freedom + 1).
         """
-        parts = [
-            self._differentiate(likelihood, crystals.assignments[part], crystals.genes[part], _part(order, part))
-            for part in _slices(len(crystals), self._chunk)
-        ]
-        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        return self._slopes(likelihood, self._maps(crystals.assignments, order), crystals.genes, order is not None)
 
     def climb(
         self,
@@ -238,12 +235,11 @@ class Landscape:
         :param order: as in :meth:`with_gradient`.
         :return: the best crystals on the way.
         """
-        genes = crystals.genes
+        genes, maps = crystals.genes, self._maps(crystals.assignments, order)
         best = Crystals(crystals.assignments, genes, torch.full_like(crystals.fitness, -torch.inf))
         size, before = torch.full_like(genes, width), torch.zeros_like(genes)
         for step in range(steps + 1):
-            here = Crystals(crystals.assignments, genes, crystals.fitness)
-            fitness, slope = self.with_gradient(likelihood, here, order)
+            fitness, slope = self._slopes(likelihood, maps, genes, order is not None)
             best = best.better_of(Crystals(crystals.assignments, genes, fitness))
             if step == steps:
                 break
@@ -299,7 +295,7 @@ class Landscape:
         shifts = torch.cartesian_prod(*(torch.arange(-1.0, 2.0, device=self.device) for _ in range(3))) @ self._matrix
         parts = []
         for part in _slices(len(crystals), self._chunk):
-            positions = self._positions(crystals.assignments[part], crystals.genes[part, None], None)
+            positions = self._maps(crystals.assignments[part]).positions(crystals.genes[part, None])
             vectors = shortest_images(self._differences(positions, False), self._matrix, self._images)
             scale = length_scale(crystals.genes[part, -1])
             sums = torch.zeros_like(vectors[0])
@@ -313,52 +309,52 @@ class Landscape:
         """Return the distances of crystals, shape (crystals, pairs), A."""
         parts = []
         for part in _slices(len(crystals), self._chunk):
-            positions = self._positions(crystals.assignments[part], crystals.genes[part, None], None)
+            positions = self._maps(crystals.assignments[part]).positions(crystals.genes[part, None])
             parts.append(shortest_lengths(self._differences(positions, matched), self._matrix, self._images).T)
         return torch.cat(parts) * length_scale(crystals.genes[:, -1:])
 
-    def _positions(self, assignments: torch.Tensor, genes: torch.Tensor, order: torch.Tensor | None) -> torch.Tensor:
-        """Return the positions of atoms in the reduced lattice, shape (3, atoms, lots * crystals)."""
+    def _maps(self, assignments: torch.Tensor, order: torch.Tensor | None = None) -> _Maps:
+        """Return the maps from genes to positions of crystals, their atoms in an order if one is given."""
         rotations, translations = self._rotations[assignments], self._translations[assignments]
-        flat = torch.baddbmm(translations[:, None], genes[..., :-1], rotations.mT)
-        positions = flat.reshape(genes.shape[0], genes.shape[1], 3, self._atoms)
         if order is not None:
-            positions = positions.gather(3, order[:, None, None].expand_as(positions))
-        return positions.flatten(0, 1).permute(1, 2, 0).contiguous()
+            rows = torch.cat([order, order + self._atoms, order + 2 * self._atoms], dim=1)
+            rotations = rotations.gather(1, rows[..., None].expand_as(rotations))
+            translations = translations.gather(1, rows)
+        return _Maps(rotations, translations)
 
     def _differences(self, positions: torch.Tensor, matched: bool) -> torch.Tensor:
         """Return the differences of the positions of each pair of atoms, shape (3, pairs, lots * crystals)."""
         first, second = self._pairs[matched]
         return positions.index_select(1, second).sub_(positions.index_select(1, first))
 
-    def _judge(
-        self,
-        likelihood: DistanceLikelihood,
-        assignments: torch.Tensor,
-        genes: torch.Tensor,
-        order: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """Return the fitness of several crystals of each assignment, shape (lots, crystals)."""
-        matched = order is not None
+    def _judge(self, likelihood: DistanceLikelihood, maps: _Maps, genes: torch.Tensor, matched: bool) -> torch.Tensor:
+        """Return the fitness of several crystals of each map, shape (lots, crystals)."""
         self.evaluations += genes.shape[:2].numel()
-        differences = self._differences(self._positions(assignments, genes, order), matched)
+        differences = self._differences(maps.positions(genes), matched)
         lengths = shortest_lengths(differences, self._matrix, self._images).T.contiguous()
         if not matched:
             lengths = _sorted(lengths + self._offsets) - self._offsets
         scale = length_scale(genes[..., -1].flatten())
         return likelihood.value(lengths, self.lattice.shortest, scale, matched=matched).reshape(genes.shape[:2])
 
-    def _differentiate(
-        self,
-        likelihood: DistanceLikelihood,
-        assignments: torch.Tensor,
-        genes: torch.Tensor,
-        order: torch.Tensor | None,
+    def _slopes(
+        self, likelihood: DistanceLikelihood, maps: _Maps, genes: torch.Tensor, matched: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the fitness of crystals, shape (crystals,), and its derivatives by the genes, shape of the genes."""
-        matched = order is not None
+        """Return the fitness of one crystal of each map, shape (crystals,), and its derivatives by the genes."""
+        parts = [
+            self._differentiate(likelihood, maps.take(part), genes[part], matched)
+            for part in _slices(len(genes), self._chunk)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+    def _differentiate(
+        self, likelihood: DistanceLikelihood, maps: _Maps, genes: torch.Tensor, matched: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Do the work of :meth:`_slopes` for as many crystals as are computed at once."""
         self.evaluations += len(genes)
-        differences = self._differences(self._positions(assignments, genes[:, None], order), matched)
+        differences = self._differences(maps.positions(genes[:, None]), matched)
         vectors = shortest_images(differences, self._matrix, self._images)
         lengths = vectors.square().sum(dim=0).sqrt().T.contiguous()
         scale = length_scale(genes[:, -1])
@@ -370,14 +366,41 @@ class Landscape:
                 lengths.gather(1, place), self.lattice.shortest, scale, matched=False
             )
             slopes = torch.zeros_like(lengths).scatter_(1, place, slopes)
-        pulls = (slopes / lengths.clamp(min=_SHORTEST)).T * vectors
-        by_atom = self._incidence[matched] @ pulls
-        by_atom = (self._matrix @ by_atom.flatten(1)).reshape(by_atom.shape).permute(2, 0, 1)
-        if order is not None:
-            by_atom = torch.zeros_like(by_atom).scatter_(2, order[:, None].expand_as(by_atom), by_atom)
-        by_coordinate = torch.bmm(by_atom.reshape(len(genes), 1, -1), self._rotations[assignments])[:, 0]
+        pulls = (slopes / lengths.clamp(min=_SHORTEST)).T.contiguous() * vectors
+        by_atom = (self._matrix @ (self._incidence[matched] @ pulls).flatten(1)).reshape(-1, len(genes))
+        by_coordinate = maps.pulled_back(by_atom)
         by_volume = by_scale * _VOLUME_RANGE / (3.0 * scale.square())
         return fitness, torch.cat([by_coordinate, by_volume[:, None]], dim=1)
+
+
+class _Maps(NamedTuple):
+    """The maps from free coordinates to the positions of atoms, one for each crystal or for each lot of them.
+
+    :param rotations: shape (lots, 3 * atoms, freedom), the first components of all atoms first.
+    :param translations: shape (lots, 3 * atoms).
+    """
+
+    rotations: torch.Tensor
+    translations: torch.Tensor
+
+    def take(self, part: slice) -> _Maps:
+        """Return some of the maps."""
+        return _Maps(self.rotations[part], self.translations[part])
+
+    def positions(self, genes: torch.Tensor) -> torch.Tensor:
+        """Return the positions of atoms in the reduced lattice, shape (3, atoms, lots * crystals).
+
+        The genes have the shape (lots, crystals, freedom + 1).
+        """
+        flat = torch.baddbmm(self.translations[:, None], genes[..., :-1], self.rotations.mT).flatten(0, 1)
+        return flat.T.contiguous().reshape(3, flat.shape[1] // 3, len(flat))
+
+    def pulled_back(self, pulls: torch.Tensor) -> torch.Tensor:
+        """Return derivatives by the free coordinates, shape (lots, freedom), from those by the positions.
+
+        The latter have the shape (3 * atoms, lots).
+        """
+        return (pulls.T[..., None] * self.rotations).sum(dim=1)  # which on a CPU is faster than a product of matrices
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -452,11 +475,6 @@ def _sorted(values: torch.Tensor) -> torch.Tensor:
     if values.device.type == 'cpu':
         return torch.from_numpy(np.sort(values.numpy(), axis=1))
     return values.sort(dim=1).values
-
-
-def _part(order: torch.Tensor | None, part: slice) -> torch.Tensor | None:
-    """Return the orders of some crystals, None where there is none."""
-    return None if order is None else order[part]
 
 
 def _slices(number: int, size: int) -> Iterator[slice]:

@@ -99,14 +99,10 @@ def shortest_images(difference: torch.Tensor, matrix: torch.Tensor, images: torc
     cartesian = _wrapped(difference, matrix)
     if len(images) == 0:
         return cartesian.reshape(difference.shape)
-    changes = _changes(cartesian, images)
-    least = changes[0].clamp(max=0.0)
-    nearest = (changes[0] < 0.0).int()
-    for place, change in enumerate(changes[1:], start=2):
-        nearest = torch.where(change < least, place, nearest)
-        least = torch.minimum(least, change)
-    shifts = torch.cat([torch.zeros_like(images[:1]), images]).T.contiguous()
-    shift = torch.stack([component.index_select(0, nearest) for component in shifts])
+    least, nearest = _changes(cartesian, images).min(dim=0)
+    none = len(images)
+    shifts = torch.nn.functional.pad(images, (0, 0, 0, 1)).T
+    shift = shifts.index_select(1, torch.where(least < 0.0, nearest, none))
     towards = (shift * cartesian).sum(dim=0).sign()
     return (cartesian - towards * shift).reshape(difference.shape)
 

@@ -91,7 +91,8 @@ def test_gradient_is_the_slope_of_the_fitness(rutile, certain, matched):
     landscape._matrix, landscape._images = landscape._matrix.double(), landscape._images.double()
     landscape._incidence = {key: value.double() for key, value in landscape._incidence.items()}
     landscape._offsets = landscape._offsets.double()
-    likelihood._table = likelihood._table.double()
+    likelihood._table = likelihood._table.to(torch.complex128)
+    likelihood._weights = likelihood._weights.double()
     generator = torch.Generator().manual_seed(5)
     owners = torch.randint(len(assignments), (30,), generator=generator)
     genes = landscape.draw((30,), generator).double()

@@ -29,6 +29,11 @@ def value(likelihood, distances, own, *, matched=False):
     return float(likelihood(trial, own, torch.ones(1), matched=matched)[0][0])
 
 
+def own_share(likelihood, own):
+    """Return the log-likelihood of the distance of one atom to its own images."""
+    return float(likelihood._look_up(torch.tensor([[own]], dtype=torch.float32), likelihood._starts[True][-1:])[0])
+
+
 def test_blocks_number_the_pairs_of_elements():
     assert element_blocks(['Ti', 'O', 'O']).tolist() == [1, 1, 2]
     assert element_blocks(['Na']).tolist() == []
@@ -71,7 +76,8 @@ def test_clashes_and_far_outliers_cost_but_a_coarse_score_still_leads_home(perov
 
 def test_slopes_are_those_of_the_value(rutile, certain):
     likelihood = DistanceLikelihood(certain(rutile), 0.5, CPU)
-    likelihood._table = likelihood._table.double()
+    likelihood._table = likelihood._table.to(torch.complex128)
+    likelihood._weights = likelihood._weights.double()
     distances, own = measured(rutile)
     trial = torch.tensor(np.sort(distances)[None] + 0.0031)
     scale = torch.tensor([1.013], dtype=torch.float64)
@@ -98,7 +104,7 @@ def test_some_of_the_atoms_are_judged_as_a_prediction_of_them_alone(rutile, cert
     pairs = len(distances)
     for matched in (True, False):
         values = [value(judge, distances, 2.9, matched=matched) for judge in (alone, among)]
-        own = [float(judge._look_up(torch.tensor([[2.9]]), judge._own_start)[0]) for judge in (alone, whole)]
+        own = [own_share(judge, 2.9) for judge in (alone, whole)]
         shares = [(pairs + 4) * found - 4 * shortest for found, shortest in zip(values, own, strict=True)]
         assert shares[0] == pytest.approx(shares[1], abs=1e-4)
 
@@ -125,6 +131,6 @@ def test_distances_of_the_last_atoms_make_up_what_those_of_the_others_leave(ruti
         (pairs.sum() + atoms) * value(judge, distances[pairs], own, matched=True)
         for judge, pairs, atoms in ((whole, second >= 0, 6), (last, second >= 4, 6), (rest, second < 4, 4))
     ]
-    shortest = float(whole._look_up(torch.tensor([[own]], dtype=torch.float32), whole._own_start)[0])
+    shortest = own_share(whole, own)
     assert sums[0] - 6 * shortest == pytest.approx(sums[1] + sums[2] - 10 * shortest, abs=1e-3)
     assert first.size == 15

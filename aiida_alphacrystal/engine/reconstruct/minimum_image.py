@@ -14,6 +14,8 @@ __all__ = ('ReducedLattice', 'reduced_lattice', 'shortest_images', 'shortest_len
 FloatArray = npt.NDArray[np.float64]
 
 _IMAGE_TOLERANCE = 1e-6
+#: Along each lattice vector.
+_TRIED_DIFFERENCES = 9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,34 +59,46 @@ def reduced_lattice(lattice: npt.ArrayLike) -> ReducedLattice:
 def _needed_images(half: FloatArray, grid: FloatArray, matrix: FloatArray) -> FloatArray:
     """Keep the images that are the nearest one for some difference in the cell around the origin.
 
-    Each is a linear program: is there a difference for which the image beats all others? What holds for an image holds
-    for the opposite one.
+    What holds for an image holds for the opposite one.
     """
+    metric = matrix @ matrix.T
+    never, somewhere = _never_beat_zero(half, metric), _nearest_somewhere(half, grid, metric)
+    kept = [
+        image
+        for image, beats_none, beats_all in zip(half, never, somewhere, strict=True)
+        if beats_all or (not beats_none and _can_beat_all(image, grid, metric))
+    ]
+    return np.array(kept).reshape(-1, 3)
+
+
+def _can_beat_all(image: FloatArray, grid: FloatArray, metric: FloatArray) -> bool:
+    """Tell by a linear program whether there is a difference in the cell for which an image beats all others."""
     from scipy.optimize import linprog
 
-    metric = matrix @ matrix.T
-    squared = np.einsum('ni,ij,nj->n', grid, metric, grid)
-    kept = []
-    for image, beats_none in zip(half, _never_beat_zero(half, metric), strict=True):
-        if beats_none:
-            continue
-        others = np.any(grid != image, axis=1)
-        slopes = 2.0 * (image - grid[others]) @ metric
-        answer = linprog(
-            [0.0, 0.0, 0.0, -1.0],
-            A_ub=np.column_stack([slopes, np.ones(len(slopes))]),
-            b_ub=squared[others] - image @ metric @ image,
-            bounds=[(-0.5, 0.5)] * 3 + [(None, None)],
-        )
-        if not answer.success or -answer.fun > _IMAGE_TOLERANCE:
-            kept.append(image)
-    return np.array(kept).reshape(-1, 3)
+    others = grid[np.any(grid != image, axis=1)]
+    slopes = 2.0 * (image - others) @ metric
+    answer = linprog(
+        [0.0, 0.0, 0.0, -1.0],
+        A_ub=np.column_stack([slopes, np.ones(len(slopes))]),
+        b_ub=np.einsum('ni,ij,nj->n', others, metric, others) - image @ metric @ image,
+        bounds=[(-0.5, 0.5)] * 3 + [(None, None)],
+    )
+    return bool(not answer.success or -answer.fun > _IMAGE_TOLERANCE)
 
 
 def _never_beat_zero(images: FloatArray, metric: FloatArray) -> npt.NDArray[np.bool_]:
     """Tell which images are nearer than the difference itself nowhere in the cell, which spares a linear program."""
     projected = images @ metric
     return np.asarray((projected * images).sum(axis=1) >= np.abs(projected).sum(axis=1))
+
+
+def _nearest_somewhere(images: FloatArray, grid: FloatArray, metric: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell which images are the nearest one at some of many differences, which spares most of the linear programs."""
+    differences = np.array(list(itertools.product(np.linspace(-0.5, 0.5, _TRIED_DIFFERENCES), repeat=3)))
+    squared = np.einsum('ni,ij,nj->n', grid, metric, grid) - 2.0 * differences @ metric @ grid.T
+    first, second = np.partition(squared, 1, axis=1)[:, :2].T
+    winners = grid[np.argmin(squared, axis=1)[second - first > _IMAGE_TOLERANCE]]
+    return np.asarray((images[:, None] == winners).all(axis=-1).any(axis=1))
 
 
 def shortest_images(difference: torch.Tensor, matrix: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from scipy.sparse import csgraph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiida_alphacrystal.engine.distances import DistancePrediction
 
 __all__ = ('AlikeRows', 'alike_rows', 'is_sure')
@@ -40,10 +42,13 @@ class AlikeRows:
     kinds: IntArray
     distances: FloatArray
 
-    @property
-    def largest(self) -> int:
-        """Return the size of the largest set."""
-        return int(np.bincount(self.kinds).max())
+    def divided(self, orbits: Sequence[int]) -> tuple[int, ...]:
+        """Return numbers of orbits that a set may be divided over, those beyond the size of all sets left out.
+
+        :param orbits: the numbers.
+        """
+        largest = int(np.bincount(self.kinds).max())
+        return tuple(dict.fromkeys(min(number, largest) for number in orbits))
 
     def apart(self) -> AlikeRows:
         """Return the same rows, each a set of its own."""

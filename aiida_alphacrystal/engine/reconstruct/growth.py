@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from aiida_alphacrystal.engine.reconstruct.alike import AlikeRows
     from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
+    from aiida_alphacrystal.engine.reconstruct.matched import Likelihoods
     from aiida_alphacrystal.engine.reconstruct.minimum_image import ReducedLattice
     from aiida_alphacrystal.engine.reconstruct.wyckoff import SpaceGroup
 
@@ -39,12 +40,19 @@ _FIRST_FIELD = 96
 _WIDEST = 512
 _NARROWEST = 16
 _PAIRS = 8000
-#: Places that are tried for a set of rows, and how many of them at most go on.
-_PLACES = 192
+#: Places that are tried for a set of rows in each crystal: fewer where there are many crystals.
+_PLACES = 96
+_FEWEST_PLACES = 24
+_MOST_TRIED = 50_000
+#: How many of them at most go on.
 _KEPT = 6
+#: How far from the bound of their coarse likelihood the distances of a set are met.
+_MET = 0.15
+#: Share of the crystals that go on once they have climbed.
+_SHARE_KEPT = 0.5
 #: Crystals with a new set for each one that goes on.
-_CROWD = 2
-_STEPS = 10
+_CROWD = 4
+_STEPS = 8
 #: Difference of free coordinates below which crystals are one.
 _SAME = 0.02
 _MOST_FILLINGS = 64
@@ -91,33 +99,41 @@ class _Part:
 def grow(
     group: SpaceGroup,
     lattice: ReducedLattice,
-    likelihood: DistanceLikelihood,
+    likelihoods: Likelihoods,
     rows: AlikeRows,
     permutations: Sequence[tuple[int, ...]],
     generator: torch.Generator,
-    most_orbits: int,
+    most_orbits: Sequence[int],
     effort: float = 1.0,
 ) -> Grown | None:
     """Grow crystals.
 
     :param group: the space group.
     :param lattice: the reduced form of the primitive lattice.
-    :param likelihood: of the distances of all atoms; a coarse one leads from far away.
+    :param likelihoods: of the distances of all atoms; the coarse one leads, and the sharp one tells the crystals that
+        have got there from others.
     :param rows: which rows of the prediction are alike.
     :param permutations: those of the positions of the group that leave the lattice as it is.
     :param generator: draws the places.
-    :param most_orbits: over which a set of alike rows may be divided.
+    :param most_orbits: over which a set of alike rows may be divided; the next number is tried where the one before
+        leaves the distances of a set unmet.
     :param effort: factor on the number of crystals that go on.
     :return: None where no positions hold the atoms of the sets.
     """
-    growth = _Growth(group, lattice, likelihood, rows, generator, effort)
+    growth = _Growth(group, lattice, likelihoods, rows, generator, effort)
     parts, crystals = [_Part((), 0, permutations)], None
-    for kind in rows.in_turn:
-        choices = fillings(group, rows.size(kind), most_orbits, _MOST_FILLINGS)
-        children = _children(group, parts, kind, choices)
-        if not children:
+    turn = rows.in_turn
+    for number, kind in enumerate(turn, start=1):
+        step = None
+        for orbits in dict.fromkeys(min(most, rows.size(kind)) for most in most_orbits):
+            children = _children(group, parts, kind, fillings(group, rows.size(kind), orbits, _MOST_FILLINGS))
+            if children:
+                step = growth.step(turn[:number], parts, children, crystals)
+                if step.met:
+                    break
+        if step is None:
             return None
-        parts, crystals = growth.step(kind, parts, children, crystals)
+        parts, crystals = step.parts, step.crystals
     return None if crystals is None else growth.finished(parts, crystals)
 
 
@@ -144,12 +160,26 @@ def _without_twins(crystals: Crystals) -> Crystals:
     return ordered.take(torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=seen.device))
 
 
+def _judged(landscape: Landscape, likelihood: DistanceLikelihood, crystals: Crystals) -> Crystals:
+    """Return crystals with their fitness under a likelihood."""
+    fitness = landscape.evaluate(likelihood, crystals.assignments, crystals.genes[:, None])[:, 0]
+    return dataclasses.replace(crystals, fitness=fitness)
+
+
+class _Step(NamedTuple):
+    """Crystals with one more set, their parts, and whether any meets the distances of what is there."""
+
+    parts: list[_Part]
+    crystals: Crystals
+    met: bool
+
+
 class _Growth:
     """Crystals of one cell, of which more and more atoms are there.
 
     :param group: the space group.
     :param lattice: the reduced form of the primitive lattice.
-    :param likelihood: of the distances of all atoms.
+    :param likelihoods: of the distances of all atoms.
     :param rows: which rows of the prediction are alike.
     :param generator: draws the places.
     :param effort: factor on the number of crystals that go on.
@@ -159,34 +189,36 @@ class _Growth:
         self,
         group: SpaceGroup,
         lattice: ReducedLattice,
-        likelihood: DistanceLikelihood,
+        likelihoods: Likelihoods,
         rows: AlikeRows,
         generator: torch.Generator,
         effort: float,
     ) -> None:
         self._group = group
         self._lattice = lattice
-        self._likelihood = likelihood
+        self._coarse, self._sharp = likelihoods.coarse, likelihoods.sharp
         self._rows = rows
         self._generator = generator
         self._effort = effort
-        self._device = likelihood.device
-        self._placed: list[int] = []
+        self._device = self._coarse.device
         self._judged = 0
 
     def step(
-        self, kind: int, parts: Sequence[_Part], children: Sequence[tuple[int, _Part]], crystals: Crystals | None
-    ) -> tuple[list[_Part], Crystals]:
-        """Return the best crystals with one more set of alike rows, and their parts.
+        self,
+        kinds: Sequence[int],
+        parts: Sequence[_Part],
+        children: Sequence[tuple[int, _Part]],
+        crystals: Crystals | None,
+    ) -> _Step:
+        """Return the best crystals with one more set of alike rows.
 
-        :param kind: the set.
+        :param kinds: the sets that are there, the new one at the end.
         :param parts: of the crystals.
         :param children: these parts with the set added, and which part each was.
         :param crystals: None before the first set.
         """
-        self._placed.append(kind)
-        there = np.concatenate([self._rows.members(one) for one in self._placed])
-        names, added = self._rows.kinds[there].tolist(), self._rows.size(kind)
+        there = np.concatenate([self._rows.members(kind) for kind in kinds])
+        names, added = self._rows.kinds[there].tolist(), self._rows.size(kinds[-1])
         landscape = Landscape(
             self._group, [part.assignment(self._group) for _, part in children], self._lattice, self._device
         )
@@ -194,15 +226,17 @@ class _Growth:
         field = self._inherited(landscape, parts, children, crystals)
         inherited = torch.tensor([parts[parent].freedom for parent, _ in children], device=self._device)
         kept = max(1, min(_KEPT, _CROWD * width // len(field)))
-        around, narrow = landscape.of_last(added), self._likelihood.among(there, names, added)
+        around, narrow = landscape.of_last(added), self._coarse.among(there, names, added)
         field = self._placed_well(around, narrow, field, inherited[field.assignments], kept)
-        judge = self._likelihood.among(there, names)
-        fitness = landscape.evaluate(judge, field.assignments, field.genes[:, None])[:, 0]
-        field = dataclasses.replace(field, fitness=fitness).best(width, width)
-        grown = _without_twins(landscape.climb(judge, field, _STEPS))
+        coarse, sharp = (likelihood.among(there, names) for likelihood in (self._coarse, self._sharp))
+        field = landscape.climb(coarse, _judged(landscape, coarse, field).best(width, width), _STEPS)
+        met = float(field.fitness.max()) > coarse.bound - _MET
+        grown = _without_twins(_judged(landscape, sharp, field))
+        grown = grown.take(torch.arange(min(len(grown), max(_NARROWEST, round(_SHARE_KEPT * width)))))
         self._judged += landscape.evaluations * landscape.pairs + around.evaluations * around.pairs
         used, owners = torch.unique(grown.assignments, return_inverse=True)
-        return [children[index][1] for index in used.tolist()], dataclasses.replace(grown, assignments=owners)
+        found = dataclasses.replace(grown, assignments=owners)
+        return _Step([children[index][1] for index in used.tolist()], found, met)
 
     def _inherited(
         self,
@@ -238,7 +272,8 @@ class _Growth:
         still, field, inherited = field.take(~moving), field.take(moving), inherited[moving]
         column = torch.arange(landscape.freedom + 1, device=self._device)
         new = (column >= inherited[:, None]) & (column < landscape.freedoms[field.assignments][:, None])
-        drawn = landscape.draw((len(field), _PLACES), self._generator)
+        places = min(_PLACES, max(_FEWEST_PLACES, _MOST_TRIED // len(field)))
+        drawn = landscape.draw((len(field), places), self._generator)
         tried = torch.where(new[:, None], drawn, field.genes[:, None])
         fitness, best = landscape.evaluate(likelihood, field.assignments, tried).topk(kept, dim=1)
         genes = tried.gather(1, best[..., None].expand(-1, -1, tried.shape[-1]))

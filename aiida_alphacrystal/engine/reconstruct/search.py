@@ -81,8 +81,9 @@ _FEWEST_PAIRS = 10
 #: How much less likely, in log-likelihood of each distance, crystals are left behind, but for some of them.
 _HOPELESS = 1.0
 _FEWEST_LIKELY = 4
-#: Attempts to let crystals grow: over how many orbits alike rows may be divided, and with what effort.
-_GROWTHS = ((1, 0.25), (3, 0.25), (1, 1.0), (4, 1.0))
+#: Attempts to let crystals grow: over how many orbits alike rows may be divided, and then if that does not meet their
+#: distances, and with what effort.
+_GROWTHS = (((1, 4), 0.25), ((2, 4), 0.5), ((1, 4), 1.0), ((4,), 1.0))
 _POLISHED_OF_GROWN = 48
 #: Share of the work after which no further attempt begins, and what the search has after all of them.
 _SHARE_OF_GROWTH = 0.6
@@ -255,10 +256,10 @@ class _Search:
             return
         rows = likelihoods.alike if group.general_position.multiplicity > 1 else likelihoods.alike.apart()
         permutations = normalizer_permutations(group, self._cell.lattice)
-        for attempt in dict.fromkeys((min(orbits, rows.largest), effort) for orbits, effort in _GROWTHS):
+        for attempt in dict.fromkeys((rows.divided(orbits), effort) for orbits, effort in _GROWTHS):
             if self._budget.spent or self._work() >= _SHARE_OF_GROWTH:
                 break
-            grown = grow(group, self._lattice, likelihoods.coarse, rows, permutations, generator, *attempt)
+            grown = grow(group, self._lattice, likelihoods, rows, permutations, generator, *attempt)
             if grown is not None:
                 self._judged += grown.judged
                 best = places_of_distinct(grown.landscape, grown.crystals)[:_POLISHED_OF_GROWN]

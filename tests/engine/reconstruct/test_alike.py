@@ -17,9 +17,9 @@ def test_atoms_of_one_orbit_are_alike(rutile, perovskite, certain):
     assert rows.in_turn == [2, 1, 0]
     assert [rows.element(kind) for kind in range(3)] == ['Sr', 'Ti', 'O']
     assert rows.members(2).tolist() == [2, 3, 4]
-    assert rows.largest == 3
+    assert rows.divided((1, 2, 4, 6)) == (1, 2, 3)
     assert rows.apart().kinds.tolist() == [0, 1, 2, 3, 4]
-    assert rows.apart().largest == 1
+    assert rows.apart().divided((1, 4)) == (1,)
 
 
 def test_orbits_of_one_element_are_told_apart_by_what_surrounds_them():

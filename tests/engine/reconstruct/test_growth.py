@@ -11,7 +11,6 @@ from aiida_alphacrystal.engine.metrics import normalised_rms
 from aiida_alphacrystal.engine.reconstruct.alike import AlikeRows, alike_rows
 from aiida_alphacrystal.engine.reconstruct.growth import grow
 from aiida_alphacrystal.engine.reconstruct.landscape import length_scale
-from aiida_alphacrystal.engine.reconstruct.likelihood import DistanceLikelihood
 from aiida_alphacrystal.engine.reconstruct.matched import Likelihoods, polish
 from aiida_alphacrystal.engine.reconstruct.minimum_image import reduced_lattice
 from aiida_alphacrystal.engine.reconstruct.wyckoff import (
@@ -34,16 +33,15 @@ def inverted():
     return Structure.from_sites(sorted(structure, key=lambda site: ['Mg', 'Si', 'O'].index(site.specie.symbol)))
 
 
-def grown(structure, number, parameters, rows=None, most_orbits=1, seed=0):
+def grown(structure, number, parameters, rows=None, most_orbits=(1,), seed=0):
     """Grow a crystal from its own distances; return also what the distances say."""
     prediction = spread_prediction(structure, 0.05)
     group = space_group(number)
     lattice = reduced_lattice(primitive_lattice(number, parameters))
-    likelihood = DistanceLikelihood(prediction, 1.0, CPU)
     rows = rows or alike_rows(prediction)
     generator = torch.Generator().manual_seed(seed)
     permutations = normalizer_permutations(group, parameters)
-    return grow(group, lattice, likelihood, rows, permutations, generator, most_orbits), prediction
+    return grow(group, lattice, Likelihoods.of(prediction, CPU), rows, permutations, generator, most_orbits), prediction
 
 
 def rows_of(structure, kinds, sizes):
@@ -92,9 +90,22 @@ def test_alike_rows_may_lie_on_several_orbits(oxide):
     """No position of the group holds eight titanium atoms."""
     rows = rows_of(oxide, [0, 1, 2, 3], [8, 4, 4, 4])
     assert grown(oxide, 14, MONOCLINIC, rows)[0] is None
-    assignment, structure = polished(*grown(oxide, 14, MONOCLINIC, rows, most_orbits=2), 14, MONOCLINIC)
-    assert assignment.sites == (('Ti', 'e'), ('Ti', 'e'), ('O', 'e'), ('O', 'e'), ('O', 'e'))
-    assert normalised_rms(structure, oxide) < 0.01
+    for most_orbits in ((2,), (1, 2)):
+        assignment, structure = polished(*grown(oxide, 14, MONOCLINIC, rows, most_orbits), 14, MONOCLINIC)
+        assert assignment.sites == (('Ti', 'e'), ('Ti', 'e'), ('O', 'e'), ('O', 'e'), ('O', 'e'))
+        assert normalised_rms(structure, oxide) < 0.01
+
+
+def test_a_set_is_divided_where_one_orbit_does_not_meet_its_distances():
+    """No orbit of two atoms is as wide as the two points in the corner and the centre of the cell are apart."""
+    parameters = (3.0, 3.0, 7.0, 90.0, 90.0, 90.0)
+    places = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.2], [0.5, 0.5, 0.8]]
+    structure = Structure(Lattice.from_parameters(*parameters), ['Ti', 'Ti', 'O', 'O'], places)
+    rows = rows_of(structure, [0, 1], [2, 2])
+    for most_orbits, right in (((1,), False), ((1, 2), True)):
+        assignment, found = polished(*grown(structure, 123, parameters, rows, most_orbits), 123, parameters)
+        assert (len(assignment.sites) == 3) is right
+        assert (normalised_rms(found, structure) is not None) is right
 
 
 def test_no_position_holds_a_single_atom(oxide):

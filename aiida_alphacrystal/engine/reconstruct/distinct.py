@@ -16,7 +16,6 @@ from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pymatgen.analysis.structure_matcher import StructureMatcher
     from pymatgen.core import Structure
 
 __all__ = ('SEARCH_COST', 'Trial', 'distinct_rows', 'select')
@@ -29,9 +28,12 @@ SEARCH_COST = 8.0
 
 _CLEARLY_DIFFERENT = 0.1
 _STRICTLY_DIFFERENT = 0.02
+_LOOSE_TOLERANCE = 0.3
 _STRICT_TOLERANCE = 0.1
-#: How far lattices may be sheared to match, degrees; with more, a long cell matches itself with its layers shifted.
+#: How far lattices may be sheared to match, degrees: those of different hypotheses, and those of one. With more, a long
+#: cell matches itself with its layers shifted, in many ways that take long to try.
 _MOST_SHEAR = 3.0
+_LEAST_SHEAR = 1.0
 _CLEARLY_SAME = 0.02
 _SURROUNDED_ALIKE = 0.02
 
@@ -93,9 +95,7 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
     :param seed: that drew the trials, for the record.
     :param rivals: whether trials may fill places that lie close to a better one and yet are not the same crystal.
     """
-    from pymatgen.analysis import structure_matcher
-
-    matcher = structure_matcher.StructureMatcher(angle_tol=_MOST_SHEAR)
+    loose = _Matchers(_LOOSE_TOLERANCE)
     share = math.ceil(2 * number / max(1, len({trial.hypothesis for trial in trials})))
     waiting = sorted(trials, key=lambda trial: -trial.score)
     taken: list[Trial] = []
@@ -107,32 +107,48 @@ def select(trials: Sequence[Trial], number: int, seed: int, *, rivals: bool = Fa
                 break
             if sum(other.hypothesis == trial.hypothesis for other in taken) >= limit:
                 late.append(trial)
-            elif any(_same(trial, other, matcher) for other in taken):
+            elif any(loose.same(trial, other, _CLEARLY_DIFFERENT) for other in taken):
                 close.append(trial)
             else:
                 taken.append(trial)
         waiting = late
-    strict = structure_matcher.StructureMatcher(stol=_STRICT_TOLERANCE, angle_tol=_MOST_SHEAR)
+    strict = _Matchers(_STRICT_TOLERANCE)
     for trial in close if rivals else ():
-        if len(taken) < number and not any(_same(trial, other, strict, _STRICTLY_DIFFERENT) for other in taken):
+        if len(taken) < number and not any(strict.same(trial, other, _STRICTLY_DIFFERENT) for other in taken):
             taken.append(trial)
     taken.sort(key=lambda trial: -trial.score)
     return tuple(_candidate(trial, seed) for trial in taken)
 
 
-def _same(first: Trial, second: Trial, matcher: StructureMatcher, different: float = _CLEARLY_DIFFERENT) -> bool:
-    """Tell whether two trials are one crystal; sorted distances decide the clear cases."""
-    if first.distances.size and len(first.distances) == len(second.distances):
-        difference = np.abs(first.distances / first.distances.mean() - second.distances / second.distances.mean())
-        if difference.mean() > different:
-            return False
-        if (
-            first.hypothesis == second.hypothesis
-            and difference.max() < _CLEARLY_SAME
-            and _surrounded_alike(first, second)
-        ):
-            return True
-    return bool(matcher.fit(first.reduced, second.reduced, skip_structure_reduction=True))
+class _Matchers:
+    """Tell whether two trials are one crystal.
+
+    :param tolerance: of the displacements, in units of the cube root of the volume per atom.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        from pymatgen.analysis.structure_matcher import StructureMatcher
+
+        self._within, self._across = (
+            StructureMatcher(stol=tolerance, angle_tol=shear) for shear in (_LEAST_SHEAR, _MOST_SHEAR)
+        )
+
+    def same(self, first: Trial, second: Trial, different: float) -> bool:
+        """Tell whether two trials are one crystal; sorted distances decide the clear cases.
+
+        :param first: one.
+        :param second: the other.
+        :param different: mean difference of the sorted distances, relative to their mean, above which they are not.
+        """
+        within = first.hypothesis == second.hypothesis
+        if first.distances.size and len(first.distances) == len(second.distances):
+            difference = np.abs(first.distances / first.distances.mean() - second.distances / second.distances.mean())
+            if difference.mean() > different:
+                return False
+            if within and difference.max() < _CLEARLY_SAME and _surrounded_alike(first, second):
+                return True
+        matcher = self._within if within else self._across
+        return bool(matcher.fit(first.reduced, second.reduced, skip_structure_reduction=True))
 
 
 def _surrounded_alike(first: Trial, second: Trial) -> bool:

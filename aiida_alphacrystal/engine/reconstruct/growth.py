@@ -4,7 +4,8 @@ A search that gives positions to all atoms first has to find the right one of th
 its coordinates together. Where the distances tell most atoms apart, they can be met one set of alike rows after the
 other: each partial crystal tries every position for the next set at many random places, sees how well the distances to
 the atoms that are there already are met, and climbs. The best partial crystals go on, fewer in every step, since with
-every atom it becomes clearer which ones are wrong.
+every atom it becomes clearer which ones are wrong. A coarse likelihood leads them, and a sharp one chooses among those
+that have climbed. A set stands on one orbit, and on several only where its distances are not met otherwise.
 """
 
 from __future__ import annotations

@@ -232,8 +232,8 @@ class _Growth:
         coarse, sharp = (likelihood.among(there, names) for likelihood in (self._coarse, self._sharp))
         field = landscape.climb(coarse, _judged(landscape, coarse, field).best(width, width), _STEPS)
         met = float(field.fitness.max()) > coarse.bound - _MET
-        grown = _without_twins(_judged(landscape, sharp, field))
-        grown = grown.take(torch.arange(min(len(grown), max(_NARROWEST, round(_SHARE_KEPT * width)))))
+        few = max(_NARROWEST, round(_SHARE_KEPT * width))
+        grown = _without_twins(_judged(landscape, sharp, field)).best(few, few)
         self._judged += landscape.evaluations * landscape.pairs + around.evaluations * around.pairs
         used, owners = torch.unique(grown.assignments, return_inverse=True)
         found = dataclasses.replace(grown, assignments=owners)

@@ -37,8 +37,8 @@ _MATCHED = 96
 _POLISHED = 48
 _PER_ASSIGNMENT = 8
 _COARSE_STEPS = 12
-_SHARP_STEPS = 10
-_FINAL_STEPS = 16
+_SHARP_STEPS = 15
+_FINAL_STEPS = 20
 _SAME = 0.05
 #: What a difference of surroundings counts beside one of distances (A).
 _WEIGHT = 4.0

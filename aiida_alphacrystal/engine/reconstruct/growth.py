@@ -161,12 +161,6 @@ def _without_twins(crystals: Crystals) -> Crystals:
     return ordered.take(torch.tensor(distinct_rows(seen.cpu().numpy(), _SAME), device=seen.device))
 
 
-def _judged(landscape: Landscape, likelihood: DistanceLikelihood, crystals: Crystals) -> Crystals:
-    """Return crystals with their fitness under a likelihood."""
-    fitness = landscape.evaluate(likelihood, crystals.assignments, crystals.genes[:, None])[:, 0]
-    return dataclasses.replace(crystals, fitness=fitness)
-
-
 class _Step(NamedTuple):
     """Crystals with one more set, their parts, and whether any meets the distances of what is there."""
 
@@ -230,10 +224,10 @@ class _Growth:
         around, narrow = landscape.of_last(added), self._coarse.among(there, names, added)
         field = self._placed_well(around, narrow, field, inherited[field.assignments], kept)
         coarse, sharp = (likelihood.among(there, names) for likelihood in (self._coarse, self._sharp))
-        field = landscape.climb(coarse, _judged(landscape, coarse, field).best(width, width), _STEPS)
+        field = landscape.climb(coarse, landscape.judged(coarse, field).best(width, width), _STEPS)
         met = float(field.fitness.max()) > coarse.bound - _MET
         few = max(_NARROWEST, round(_SHARE_KEPT * width))
-        grown = _without_twins(_judged(landscape, sharp, field)).best(few, few)
+        grown = _without_twins(landscape.judged(sharp, field)).best(few, few)
         self._judged += landscape.evaluations * landscape.pairs + around.evaluations * around.pairs
         used, owners = torch.unique(grown.assignments, return_inverse=True)
         found = dataclasses.replace(grown, assignments=owners)

@@ -203,6 +203,16 @@ class Landscape:
             rows.append(torch.cat(some, dim=1))
         return torch.cat(rows)
 
+    def judged(self, likelihood: DistanceLikelihood, crystals: Crystals, order: torch.Tensor | None = None) -> Crystals:
+        """Return crystals with their fitness under a likelihood.
+
+        :param likelihood: of the distances.
+        :param crystals: their fitness is not looked at.
+        :param order: as in :meth:`with_gradient`.
+        """
+        fitness = self.evaluate(likelihood, crystals.assignments, crystals.genes[:, None], order)[:, 0]
+        return dataclasses.replace(crystals, fitness=fitness)
+
     def with_gradient(
         self, likelihood: DistanceLikelihood, crystals: Crystals, order: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:

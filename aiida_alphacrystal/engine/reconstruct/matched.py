@@ -171,8 +171,7 @@ def mend(
     known = None
     while idle < _IDLE_ROUNDS and bool(landscape.freedoms[field.assignments].any()):
         order = likelihoods.match(landscape, field, generator, known)
-        fitness = landscape.evaluate(coarse, field.assignments, field.genes[:, None], order)[:, 0]
-        field = dataclasses.replace(field, fitness=fitness)
+        field = landscape.judged(coarse, field, order)
         if finished(field):
             break
         moved, moved_order = relocate_each(landscape, coarse, field, order, generator)

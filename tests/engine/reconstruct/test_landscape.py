@@ -118,7 +118,9 @@ def test_fitness_is_the_same_with_and_without_its_slopes(rutile, certain, matche
     genes = landscape.draw((50,), generator)
     order = torch.tensor([[1, 0, 4, 2, 5, 3]]).expand(50, -1) if matched else None
     alone = landscape.evaluate(likelihood, owners, genes[:, None], order)[:, 0]
-    with_slopes = landscape.with_gradient(likelihood, Crystals(owners, genes, alone), order)[0]
+    crystals = Crystals(owners, genes, torch.zeros_like(alone))
+    assert torch.equal(landscape.judged(likelihood, crystals, order).fitness, alone)
+    with_slopes = landscape.with_gradient(likelihood, crystals, order)[0]
     assert torch.allclose(alone, with_slopes, atol=1e-5)
 
 

@@ -119,17 +119,20 @@ def run_all(executor: Executor | None, function: Callable[[Any], Any], items: Se
 def _end(executor: Executor, processes: Collection[BaseProcess]) -> None:
     """Tell processes to end, and see that they do.
 
-    One that dies while it takes its next task leaves the others waiting for ever for their turn.
+    One that dies while it takes its next task leaves the others waiting for ever for their turn. The thread of the
+    executor buries them too: until it is done, one that it has found dead still counts as alive.
     """
     for process in processes:
         process.terminate()
-    executor.shutdown(wait=False, cancel_futures=True)
+    closing = threading.Thread(target=executor.shutdown, kwargs={'cancel_futures': True}, daemon=True)
+    closing.start()
     deadline = time.monotonic() + _GRACE
     for process in processes:
         process.join(max(0.0, deadline - time.monotonic()))
         if process.is_alive():
             process.kill()
             process.join()
+    closing.join(_GRACE)
 
 
 def _begin(things: Queue[Any]) -> None:

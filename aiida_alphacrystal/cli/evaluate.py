@@ -12,6 +12,7 @@ import click
 
 from aiida_alphacrystal.cli import params
 from aiida_alphacrystal.cli.errors import BadInput, Interrupted
+from aiida_alphacrystal.engine.candidate_sources import DEFAULT_SOURCES
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL
 
@@ -43,8 +44,9 @@ __all__ = ('cmd_evaluate',)
 @params.PROTOCOL
 @click.option(
     '--sources',
+    type=params.Sources(controls=True),
     metavar='NAMES',
-    default='templates,reconstruct',
+    default=','.join(DEFAULT_SOURCES),
     show_default=True,
     help='Where candidates come from; or one of the controls nearest-template and random.',
 )
@@ -67,7 +69,7 @@ def cmd_evaluate(
     limit: int | None,
     seed: int,
     protocol: str,
-    sources: str,
+    sources: tuple[str, ...],
     relax: bool,
     potential: str,
     jobs: int | None,
@@ -92,10 +94,10 @@ def cmd_evaluate(
     begin = time.perf_counter()
     params.writable_directory(output)
     with clean_stdout():
-        from aiida_alphacrystal.engine.datasets import draw_crystals, near_hull
+        crystals = _read(data, max_sites, max_above_hull, limit, seed)  # what cannot be read is refused at once
+
         from aiida_alphacrystal.engine.evaluation import evaluate, summarise
 
-        crystals = draw_crystals(near_hull(_read(data, max_sites), max_above_hull), limit, seed)
         plan = _make_plan(protocol, sources, potential if relax else None, seed)
         described = plan.describe(crystals)
         processes = min(jobs or params.usable_cores(), len(crystals))
@@ -113,8 +115,15 @@ def cmd_evaluate(
         print_evaluation(summary, 'standard input' if data == '-' else Path(data).name)
 
 
-def _read(data: str, max_sites: int) -> tuple[Crystal, ...]:
-    """Read the known crystals."""
+def _read(data: str, max_sites: int, max_above_hull: float | None, limit: int | None, seed: int) -> tuple[Crystal, ...]:
+    """Read the known crystals and draw those that are predicted."""
+    from aiida_alphacrystal.engine.datasets import draw_crystals, near_hull
+
+    return draw_crystals(near_hull(_read_all(data, max_sites), max_above_hull), limit, seed)
+
+
+def _read_all(data: str, max_sites: int) -> tuple[Crystal, ...]:
+    """Read all known crystals of a file, a directory or standard input."""
     from aiida_alphacrystal.engine.datasets import DatasetError, iterate_lines, read_crystals
 
     if data != '-':
@@ -128,26 +137,25 @@ def _read(data: str, max_sites: int) -> tuple[Crystal, ...]:
     return crystals
 
 
-def _make_plan(protocol: str, sources: str, potential: str | None, seed: int) -> Plan:
+def _make_plan(protocol: str, sources: tuple[str, ...], potential: str | None, seed: int) -> Plan:
     """Turn options into what is evaluated.
 
     :raises BadInput: if another potential would be used than the one asked for.
     """
-    from aiida_alphacrystal.engine.evaluation import Plan, read_sources
+    from aiida_alphacrystal.engine.evaluation import Plan
     from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
     from aiida_alphacrystal.engine.settings import PredictionSettings
     from aiida_alphacrystal.workchains.protocols import protocol_parameters
 
-    names = read_sources(sources)
     values = protocol_parameters('predict', PredictionSettings().to_dict(), protocol)
     settings = PredictionSettings.from_dict(values)
     if potential is None:
-        return Plan(settings, names, None, seed)
+        return Plan(settings, sources, None, seed)
     resolved = resolve_potential(potential)
     if resolved.notice:
         raise BadInput(f'{resolved.notice.rstrip(".")}; an evaluation must not: give --potential {DEFAULT_POTENTIAL}.')
     load_potential(resolved.files)  # refuses one that fails its test, before any process is started
-    return Plan(settings, names, resolved.files, seed)
+    return Plan(settings, sources, resolved.files, seed)
 
 
 def _journal(directory: Path | None, described: dict[str, Any]) -> contextlib.AbstractContextManager[Journal | None]:

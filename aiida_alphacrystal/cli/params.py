@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiida_alphacrystal.cli.errors import BadInput, one_sentence
+from aiida_alphacrystal.engine.candidate_sources import CONTROLS, read_sources
+from aiida_alphacrystal.engine.errors import SettingsError
 from aiida_alphacrystal.engine.settings import CRYSTAL_SYSTEMS, DEFAULT_POTENTIAL, MAX_SEED
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = (
     'TABLE_FORMAT',
     'TOP',
     'HelpfulGroup',
+    'Sources',
     'WholeNumber',
     'add_job',
     'cell_options',
@@ -94,6 +97,35 @@ class WholeNumber(click.ParamType):
         if not self.low <= number <= self.high:
             self.fail(f'{value!r} is not a whole number from {self.low} to {self.high}.', param, ctx)
         return number
+
+
+class Sources(click.ParamType):
+    """Names of where candidates come from, with commas between them.
+
+    :param controls: whether the controls of an evaluation are among them.
+    """
+
+    name = 'names'
+
+    def __init__(self, *, controls: bool) -> None:
+        self.controls = controls
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return the names.
+
+        :param value: what the user wrote.
+        :param param: the option it was given to.
+        :param ctx: context of the command.
+        """
+        if isinstance(value, tuple):  # click converts its own results once more
+            return value
+        try:
+            names = read_sources(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+        if not self.controls and set(CONTROLS) & set(names):
+            self.fail(f'{value!r} is a control of `evaluate`: give templates, reconstruct or both.', param, ctx)
+        return names
 
 
 class LatticeParameters(click.ParamType):

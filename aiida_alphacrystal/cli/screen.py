@@ -11,6 +11,7 @@ import click
 
 from aiida_alphacrystal.cli import params
 from aiida_alphacrystal.cli.errors import BadInput
+from aiida_alphacrystal.engine.candidate_sources import DEFAULT_SOURCES
 from aiida_alphacrystal.engine.composition import DEFAULT_MAX_ATOMS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
 
     from aiida_alphacrystal.engine.composition import Formula
+    from aiida_alphacrystal.engine.relax import Potential
     from aiida_alphacrystal.engine.relax.potentials import ResolvedPotential
 
 __all__ = ('cmd_screen',)
@@ -62,8 +64,9 @@ _GO_ON = 'run the same command again to go on from there'
 @params.POTENTIAL
 @click.option(
     '--sources',
+    type=params.Sources(controls=False),
     metavar='NAMES',
-    default='templates,reconstruct',
+    default=','.join(DEFAULT_SOURCES),
     show_default=True,
     help='Where candidates come from: templates is the fast way.',
 )
@@ -99,7 +102,7 @@ def cmd_screen(
     per_job: int | None,
     protocol: str,
     potential: str,
-    sources: str,
+    sources: tuple[str, ...],
     relax: bool,
     models: str | None,
     top: int | None,
@@ -137,8 +140,9 @@ def cmd_screen(
         raise BadInput('Options of a job need a job: say with --code where it is to run.')
     with clean_stdout():
         overrides = _overrides(sources, relax, top)
-        resolved, check = _get_potential(potential)
+        resolve, check = _get_potential(potential)
         formulas = _read(source, max_atoms, all_compositions, check)
+        resolved = resolve()
     if dry_run:
         _print_formulas(formulas, output_format)
         return
@@ -182,20 +186,12 @@ def _print_formulas(formulas: tuple[str, ...], output_format: str) -> None:
         click.echo('\n'.join(formulas))
 
 
-def _overrides(sources: str, relax: bool, top: int | None) -> dict[str, Any]:
-    """Return what the options change of the protocol.
-
-    :raises BadInput: if a source is unknown or a control.
-    """
-    from aiida_alphacrystal.engine.evaluation import read_sources
-
-    names = read_sources(sources)
-    if not set(names) <= {'templates', 'reconstruct'}:
-        raise BadInput(f'{sources!r} is a control of `evaluate`: give templates, reconstruct or both.')
+def _overrides(sources: tuple[str, ...], relax: bool, top: int | None) -> dict[str, Any]:
+    """Return what the options change of the protocol."""
     overrides: dict[str, Any] = {}
-    if 'templates' not in names:
+    if 'templates' not in sources:
         overrides['templates'] = {'max_candidates': 0}
-    if 'reconstruct' not in names:
+    if 'reconstruct' not in sources:
         overrides['search'] = {'max_candidates': 0}
     if not relax:
         overrides['relax'] = {'max_steps': 0}
@@ -204,26 +200,35 @@ def _overrides(sources: str, relax: bool, top: int | None) -> dict[str, Any]:
     return overrides
 
 
-def _get_potential(name: str) -> tuple[ResolvedPotential, Callable[[Formula], object]]:
-    """Find a potential; return it and what refuses a compound that it or the network does not know.
+def _get_potential(name: str) -> tuple[Callable[[], ResolvedPotential], Callable[[Formula], object]]:
+    """Return what finds a potential, and what refuses a compound that it or the network does not know.
 
-    It is loaded and tested with the first compound, so that a list that cannot be read is refused at once.
-
-    :raises PotentialError: if there is no such potential, or it fails.
+    It is found, loaded and tested with the first compound, so that a list that cannot be read is refused at once.
+    Both raise a PotentialError if there is no such potential, or it fails.
     """
-    from aiida_alphacrystal.engine.features import element_features
-    from aiida_alphacrystal.engine.relax.potentials import load_potential, resolve_potential
 
-    resolved = resolve_potential(name)
-    if resolved.notice:
-        click.echo(f'Note: {resolved.notice}', err=True)
-    load = functools.cache(lambda: load_potential(resolved.files))
+    @functools.cache
+    def resolve() -> ResolvedPotential:
+        from aiida_alphacrystal.engine.relax.potentials import resolve_potential
+
+        resolved = resolve_potential(name)
+        if resolved.notice:
+            click.echo(f'Note: {resolved.notice}', err=True)
+        return resolved
+
+    @functools.cache
+    def load() -> Potential:
+        from aiida_alphacrystal.engine.relax.potentials import load_potential
+
+        return load_potential(resolve().files)
 
     def check(formula: Formula) -> None:
+        from aiida_alphacrystal.engine.features import element_features
+
         element_features(formula)
         load().check_elements(frozenset(formula.elements))
 
-    return resolved, check
+    return resolve, check
 
 
 def _read(

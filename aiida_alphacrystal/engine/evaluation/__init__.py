@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from aiida_alphacrystal.engine.evaluation.entries import COLUMNS, EntryResult
 from aiida_alphacrystal.engine.evaluation.journal import Journal, JournalError, read_evaluation
-from aiida_alphacrystal.engine.evaluation.plan import SOURCES, Plan, read_sources
+from aiida_alphacrystal.engine.evaluation.plan import Plan
 from aiida_alphacrystal.engine.evaluation.runner import evaluate
 from aiida_alphacrystal.engine.evaluation.summary import summarise
 
 __all__ = (
     'COLUMNS',
-    'SOURCES',
     'EntryResult',
     'Journal',
     'JournalError',
     'Plan',
     'evaluate',
     'read_evaluation',
-    'read_sources',
     'summarise',
 )

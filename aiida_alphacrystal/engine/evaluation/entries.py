@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aiida_alphacrystal.engine.candidate_sources import NEAREST, RANDOM
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, one_sentence
-from aiida_alphacrystal.engine.evaluation.plan import LONGEST, NEAREST, RANDOM
+from aiida_alphacrystal.engine.evaluation.plan import LONGEST
 from aiida_alphacrystal.engine.metrics import STRICT_RMS, first_match, normalised_rms
 from aiida_alphacrystal.engine.metrics.validity import composition_is_valid, geometry_is_valid
 from aiida_alphacrystal.engine.pipeline import Models, generate, relax_and_rank

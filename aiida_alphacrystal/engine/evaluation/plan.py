@@ -11,19 +11,13 @@ from typing import Any
 
 import aiida_alphacrystal
 from aiida_alphacrystal.engine import checkpoint
+from aiida_alphacrystal.engine.candidate_sources import CONTROLS, DEFAULT_SOURCES, NEAREST, RANDOM, read_sources
 from aiida_alphacrystal.engine.datasets import Crystal
-from aiida_alphacrystal.engine.errors import SettingsError
 from aiida_alphacrystal.engine.rank_model import with_weights
 from aiida_alphacrystal.engine.relax import PotentialFiles
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
 
-__all__ = ('LONGEST', 'NEAREST', 'RANDOM', 'SOURCES', 'Plan', 'read_sources')
-
-#: The two controls: known crystals of the same stoichiometry as they are, and random symmetric crystals.
-NEAREST, RANDOM = 'nearest-template', 'random'
-
-#: Everything that can be evaluated; the first two may be combined, and are by default.
-SOURCES = ('templates', 'reconstruct', NEAREST, RANDOM)
+__all__ = ('LONGEST', 'Plan')
 
 #: Candidates that the controls get, and places of a ranking that are looked at.
 LONGEST = 20
@@ -33,24 +27,6 @@ _PACKAGES = ('torch', 'numpy', 'scipy', 'spglib', 'pymatgen', 'pyxtal', 'chgnet'
 
 #: What was learnt, as files of the package.
 _WEIGHTS = ('distances.safetensors', 'cells.safetensors', 'templates.safetensors')
-
-
-def read_sources(text: str) -> tuple[str, ...]:
-    """Return the sources that a user names.
-
-    :param text: names from ``SOURCES`` with commas between them.
-    :raises SettingsError: if one is unknown, or a control is named beside another source.
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
-    unknown = [name for name in names if name not in SOURCES]
-    if unknown or not names:
-        raise SettingsError(
-            f'{unknown[0] if unknown else text!r} is no source of candidates: give one of {", ".join(SOURCES)}, or the '
-            'first two with a comma between them.'
-        )
-    if len(names) > 1 and {NEAREST, RANDOM} & set(names):
-        raise SettingsError(f'{NEAREST} and {RANDOM} are controls: give each of them alone.')
-    return names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +40,7 @@ class Plan:
     """
 
     settings: PredictionSettings
-    sources: tuple[str, ...] = SOURCES[:2]
+    sources: tuple[str, ...] = DEFAULT_SOURCES
     potential: PotentialFiles | None = None
     seed: int = 0
 
@@ -79,7 +55,7 @@ class Plan:
     @property
     def control(self) -> str | None:
         """Return the name of the control, None where it is the pipeline that is evaluated."""
-        return self.sources[0] if self.sources[0] in {NEAREST, RANDOM} else None
+        return self.sources[0] if self.sources[0] in CONTROLS else None
 
     @property
     def relaxes(self) -> bool:

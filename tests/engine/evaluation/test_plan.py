@@ -5,29 +5,9 @@ import dataclasses
 import pytest
 
 from aiida_alphacrystal.engine.errors import SettingsError
-from aiida_alphacrystal.engine.evaluation import Plan, read_sources
+from aiida_alphacrystal.engine.evaluation import Plan
 from aiida_alphacrystal.engine.relax import resolve_potential
 from aiida_alphacrystal.engine.settings import PredictionSettings
-
-
-def test_sources_are_names_with_commas():
-    assert read_sources('templates') == ('templates',)
-    assert read_sources(' templates, reconstruct,templates') == ('templates', 'reconstruct')
-    assert read_sources('random') == ('random',)
-
-
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        ('', 'no source of candidates'),
-        ('magic', "'?magic'? is no source"),
-        ('templates,random', 'give each of them alone'),
-        ('nearest-template,random', 'give each of them alone'),
-    ],
-)
-def test_other_sources_are_refused(text, message):
-    with pytest.raises(SettingsError, match=message):
-        read_sources(text)
 
 
 def test_what_is_not_evaluated_is_switched_off():

@@ -23,8 +23,12 @@ RANKINGS = {
     'energy_ranking': 'by energy alone, as in the paper',
     'chance': 'the same structures in random order',
     'template_baseline': 'nearest templates as they are',
+    'stable': 'ours, stable crystals',
     'new_prototypes': 'ours, new prototypes',
 }
+
+#: Those of them that are of a part of the crystals.
+PARTS = ('stable', 'new_prototypes')
 
 #: Evaluations of the same crystals that differ in one thing: name of the summary and what it is.
 ABLATIONS = {
@@ -64,9 +68,9 @@ def main() -> None:
 
 
 def rates(run: dict[str, Any], key: str) -> dict[str, float] | None:
-    """Return the rates of one ranking."""
-    found = run[key]
-    return found['match_rate'] if key == 'new_prototypes' else found
+    """Return the rates of one ranking; None where there is none, as in summaries of earlier versions."""
+    found: dict[str, Any] | None = run.get(key)
+    return found['match_rate'] if found is not None and key in PARTS else found
 
 
 def uncertainty(rate: float, number: int) -> float:
@@ -86,7 +90,7 @@ def print_rankings(run: dict[str, Any]) -> None:
     for key, text in RANKINGS.items():
         found = rates(run, key)
         if found is not None:
-            count = f' ({run[key]["n"]})' if key == 'new_prototypes' else ''
+            count = f' ({run[key]["n"]})' if key in PARTS else ''
             print(row(text + count, found))
     seconds = run['seconds_per_entry']
     unsure = 100 * uncertainty(run['match_rate']['1'], run['n'])

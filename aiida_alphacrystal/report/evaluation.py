@@ -18,6 +18,8 @@ _ROWS = {
     'chance': 'in random order',
     'template_baseline': 'nearest templates',
 }
+#: Rows of the table for a part of the entries: key of the summary and what it is.
+_PARTS = {'stable': 'stable crystals', 'new_prototypes': 'new prototypes'}
 #: Rows of a comparison: key, what it is, and its unit.
 _METRICS = {
     'rms': ('normalised RMS displacement', ''),
@@ -52,8 +54,9 @@ def print_evaluation(summary: Mapping[str, Any], name: str) -> None:
     for key, text in _ROWS.items():
         if summary[key] is not None:
             table.add_row(text, str(number), *percentages(summary[key], _TOPS))
-    new = summary['new_prototypes']
-    table.add_row('new prototypes', str(new['n']), *percentages(new['match_rate'], _TOPS))
+    for key, text in _PARTS.items():
+        part = summary[key]
+        table.add_row(text, str(part['n']), *percentages(part['match_rate'], _TOPS))
     wide_console().print(table)
     print_facts(_facts(summary))
 
@@ -68,6 +71,7 @@ def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
         'relaxed with': 'nothing' if potential is None else potential['name'],
         'strictly': 'with a root mean square displacement below 0.1 (volume per atom)^(1/3)',
         'valid as well': f'by SMACT and distances; {100 * summary["valid_entries"]:.1f} % of the known crystals are',
+        'stable crystals': f'at most {summary["stable"]["max_above_hull"]:g} eV/atom above the hull, as the data say',
         'new prototypes': 'no template of the same stoichiometry matches them',
         'confidence': 'none: nothing was relaxed' if error is None else f'off by {error:.3f} from what matches first',
         'RMS displacement': f'{rms} of first structures that match, median {median}',

@@ -13,7 +13,7 @@ def printed(results, capsys, **changes):
 
 def test_rates_and_controls(capsys):
     hit = EntryResult(
-        0, 'a', 'NaCl', 2, 3, 1, 1, 0.01, 0.01, 0.01, 1, 1, True, energy_rank=2, template_rank=1, seconds=2.5
+        0, 'a', 'NaCl', 2, 0.0, 3, 1, 1, 0.01, 0.01, 0.01, 1, 1, True, energy_rank=2, template_rank=1, seconds=2.5
     )
     text = printed([hit], capsys)
     rows = {line.split('│')[1].strip(): line.split('│')[2:-1] for line in text.splitlines() if line.startswith('│')}
@@ -21,9 +21,11 @@ def test_rates_and_controls(capsys):
     assert [cell.strip() for cell in rows['found']] == ['1', '100.0 %', '100.0 %', '100.0 %', '100.0 %']
     assert [cell.strip() for cell in rows['by energy alone']] == ['1', '0.0 %', '100.0 %', '100.0 %', '100.0 %']
     assert [cell.strip() for cell in rows['in random order']] == ['1', '33.3 %', '100.0 %', '100.0 %', '100.0 %']
+    assert [cell.strip() for cell in rows['stable crystals']] == ['1', '100.0 %', '100.0 %', '100.0 %', '100.0 %']
     assert [cell.strip() for cell in rows['new prototypes']] == ['0', '-', '-', '-', '-']
     assert '0.0100 of first structures that match, median 0.0100' in text
     assert '2.5 s for an entry' in text
+    assert 'at most 0.005 eV/atom above the hull' in text
 
 
 def test_failures_are_named_and_what_was_not_done_is_left_out(capsys):

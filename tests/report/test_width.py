@@ -103,7 +103,8 @@ def scores_of_templates():
 
 
 def evaluation():
-    result = EntryResult(0, 'a', FORMULA, 20, 3, 1, 1, 0.01, 0.01, 0.01, 1, 1, True, energy_rank=2, template_rank=1)
+    ranks = {'energy_rank': 2, 'template_rank': 1}
+    result = EntryResult(0, 'a', FORMULA, 20, 0.0, 3, 1, 1, 0.01, 0.01, 0.01, 1, 1, True, **ranks)
     plan = {'sources': ['templates', 'reconstruct'], 'potential': {'name': POTENTIAL}}
     failed = [EntryResult(number, f'mp-{1234567 + number}', FORMULA, 20, reason='No.') for number in range(9)]
     return {**summarise([result, *failed]), **plan}

@@ -51,6 +51,7 @@ class EntryResult:
     :param material_id: its name.
     :param formula: content of its cell.
     :param natoms: atoms in its cell.
+    :param above_hull: its energy above the hull, eV/atom; None where the data do not say.
     :param structures: distinct structures that were ranked.
     :param matching: how many of them match.
     :param rank: in the ranking.
@@ -77,6 +78,7 @@ class EntryResult:
     material_id: str
     formula: str
     natoms: int
+    above_hull: float | None = None
     structures: int = 0
     matching: int = 0
     rank: int | None = None
@@ -157,6 +159,7 @@ def answer(index: int, crystal: Crystal, plan: Plan, models: Models, potential: 
         material_id=crystal.material_id,
         formula=crystal.formula.label,
         natoms=crystal.natoms,
+        above_hull=crystal.e_above_hull,
         reason=reason,
         seconds=round(predicted - begin, 3),
         scoring_seconds=round(scored - predicted, 3),
@@ -172,7 +175,8 @@ def failed(index: int, crystal: Crystal, reason: str) -> EntryResult:
     :param crystal: the known crystal.
     :param reason: one sentence.
     """
-    return EntryResult(index, crystal.material_id, crystal.formula.label, crystal.natoms, reason=reason)
+    label, natoms, above_hull = crystal.formula.label, crystal.natoms, crystal.e_above_hull
+    return EntryResult(index, crystal.material_id, label, natoms, above_hull, reason=reason)
 
 
 def _predict(crystal: Crystal, plan: Plan, models: Models, potential: Potential | None) -> _Answer:

@@ -14,6 +14,9 @@ __all__ = ('TOPS', 'summarise')
 
 TOPS = (1, 5, 10, 20)
 
+#: Energy above the hull (eV/atom) up to which a crystal counts as stable; the hull is not known better.
+_STABLE = 0.005
+
 Rank = Callable[[EntryResult], int | None]
 
 
@@ -25,6 +28,8 @@ def summarise(results: Sequence[EntryResult]) -> dict[str, Any]:
       entries, as in the published benchmarks, so that ``valid_entries`` is the most that it can be.
     - ``rmse``: mean displacement of the first structures that match, and of the best match among the first 20;
       ``rmse_median`` the same as a median; ``crmse`` as a mean in which a miss counts as the tolerance of the matcher.
+    - ``stable``: the entries within ``max_above_hull`` (eV/atom) of the hull; a metastable crystal is rightly not the
+      one of lowest energy.
     - ``new_prototypes``: the entries that no template of their stoichiometry matches.
     - ``chance``: the same structures in random order, which is what the ranking is to beat.
     - ``template_baseline``: the nearest templates as they are.
@@ -34,6 +39,7 @@ def summarise(results: Sequence[EntryResult]) -> dict[str, Any]:
 
     :param results: of all entries.
     """
+    stable = [result for result in results if result.above_hull is not None and result.above_hull <= _STABLE]
     new = [result for result in results if result.template_rank is None]
     relaxed = any(result.energy_rank is not None for result in results)
     seconds = [result.seconds for result in results]
@@ -44,6 +50,11 @@ def summarise(results: Sequence[EntryResult]) -> dict[str, Any]:
         'match_rate_valid': _rates(results, lambda result: result.valid_rank),
         'valid_entries': _mean([float(result.valid) for result in results]),
         **_displacements(results),
+        'stable': {
+            'n': len(stable),
+            'max_above_hull': _STABLE,
+            'match_rate': _rates(stable, lambda result: result.rank),
+        },
         'new_prototypes': {'n': len(new), 'match_rate': _rates(new, lambda result: result.rank)},
         'chance': {str(top): _mean([_chance(result, top) for result in results]) for top in TOPS},
         'template_baseline': _rates(results, lambda result: result.template_rank),

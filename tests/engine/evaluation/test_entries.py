@@ -19,8 +19,10 @@ def potential():
 
 
 def test_templates_as_they_are(known, plan, models):
-    result = answer(3, known[3], plan, models, None)
+    crystal = dataclasses.replace(known[3], e_above_hull=0.02)
+    result = answer(3, crystal, plan, models, None)
     assert (result.index, result.material_id, result.formula, result.natoms) == (3, 'SrTiO3', 'SrTiO3', 5)
+    assert result.above_hull == 0.02
     assert result.structures == 4
     assert result.reason is None
     assert result.rank is not None
@@ -30,7 +32,7 @@ def test_templates_as_they_are(known, plan, models):
     assert result.valid
     assert 0 < result.seconds < 60
     assert result.peak_memory_mib > 50
-    again = answer(3, known[3], plan, models, None)
+    again = answer(3, crystal, plan, models, None)
     assert [getattr(result, name) for name in COLUMNS] == [getattr(again, name) for name in COLUMNS]
 
 
@@ -89,3 +91,4 @@ def test_what_fails_is_a_miss_with_a_reason(known, plan, models, potential):
 def test_an_entry_that_could_not_be_scored(known):
     result = failed(2, known[2], 'Lost.')
     assert (result.index, result.material_id, result.reason, result.rank) == (2, 'GaAs', 'Lost.', None)
+    assert result.above_hull == known[2].e_above_hull

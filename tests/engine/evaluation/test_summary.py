@@ -12,6 +12,7 @@ def entry(index, **values):
 RESULTS = [
     entry(
         0,
+        above_hull=0.005,
         structures=4,
         matching=1,
         rank=1,
@@ -30,6 +31,7 @@ RESULTS = [
     ),
     entry(
         1,
+        above_hull=0.006,
         structures=30,
         matching=2,
         rank=6,
@@ -43,7 +45,7 @@ RESULTS = [
         peak_memory_mib=300.0,
     ),
     entry(2, reason='No candidate.', template_rank=None, seconds=0.5),
-    entry(3, structures=2, rank=None, template_rank=7, valid=True, seconds=9.0),
+    entry(3, above_hull=0.0, structures=2, rank=None, template_rank=7, valid=True, seconds=9.0),
 ]
 
 
@@ -58,6 +60,8 @@ def test_rates_by_hand():
     assert summary['calibration_error'] == 0.25  # right with 0.75, wrong with 0.25
     assert summary['template_baseline'] == {'1': 0.25, '5': 0.25, '10': 0.5, '20': 0.5}
     assert summary['new_prototypes'] == {'n': 2, 'match_rate': {'1': 0.0, '5': 0.0, '10': 0.5, '20': 0.5}}
+    found = {'1': 0.5, '5': 0.5, '10': 0.5, '20': 0.5}
+    assert summary['stable'] == {'n': 2, 'max_above_hull': 0.005, 'match_rate': found}
     assert summary['failures'] == [{'material_id': 'entry-2', 'reason': 'No candidate.'}]
 
 
@@ -89,5 +93,6 @@ def test_nothing_to_count_is_none_and_not_zero():
     assert summary['energy_ranking'] is None
     assert summary['calibration_error'] is None
     assert summary['rmse'] == {'1': None, '20': None}
+    assert summary['stable']['n'] == 0
     assert summary['new_prototypes'] == {'n': 0, 'match_rate': dict.fromkeys(('1', '5', '10', '20'))}
     assert summary['crmse'] == {'1': 0.5, '20': 0.5}

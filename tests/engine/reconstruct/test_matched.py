@@ -52,8 +52,8 @@ def test_a_polish_brings_atoms_home(cell, oxide):
 
 
 def test_copies_of_the_best_leave_room_for_another():
-    """Layers of CoCl2 have almost the same nearest distances in two stackings."""
-    parameters = (3.54, 3.54, 17.4, 90.0, 90.0, 120.0)
+    """Layers of CoCl2 have almost the same nearest distances in two stackings, here 0.07 A from one another."""
+    parameters = (3.54, 3.54, 16.8, 90.0, 90.0, 120.0)
     layered = Assignment((('Co', 'a'), ('Cl', 'c')), 1)
     landscape = Landscape(space_group(166), [layered], reduced_lattice(primitive_lattice(166, parameters)), CPU)
     structure = build_structure(166, parameters, layered, np.array([0.2573]))
@@ -61,7 +61,7 @@ def test_copies_of_the_best_leave_room_for_another():
     heights = [0.2573 + 0.0001 * copy for copy in range(12)] + [0.4075]
     crystals = Crystals(torch.zeros(13, dtype=torch.int64), torch.tensor([[z, 0.0] for z in heights]), torch.zeros(13))
     polished = polish(landscape, likelihoods, crystals, torch.Generator().manual_seed(0))
-    assert polished.genes[:, 0].tolist() == pytest.approx([0.2573, 0.4075], abs=0.002)
+    assert polished.genes[:, 0].tolist() == pytest.approx([0.2573, 0.4056], abs=0.002)
 
 
 def test_an_orbit_in_the_wrong_place_is_mended(cell, oxide):

@@ -117,8 +117,6 @@ class Sources(click.ParamType):
         :param param: the option it was given to.
         :param ctx: context of the command.
         """
-        if isinstance(value, tuple):  # click converts its own results once more
-            return value
         try:
             names = read_sources(value)
         except SettingsError as error:

@@ -175,8 +175,9 @@ def failed(index: int, crystal: Crystal, reason: str) -> EntryResult:
     :param crystal: the known crystal.
     :param reason: one sentence.
     """
-    label, natoms, above_hull = crystal.formula.label, crystal.natoms, crystal.e_above_hull
-    return EntryResult(index, crystal.material_id, label, natoms, above_hull, reason=reason)
+    return EntryResult(
+        index, crystal.material_id, crystal.formula.label, crystal.natoms, crystal.e_above_hull, reason=reason
+    )
 
 
 def _predict(crystal: Crystal, plan: Plan, models: Models, potential: Potential | None) -> _Answer:

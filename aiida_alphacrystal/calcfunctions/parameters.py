@@ -25,7 +25,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'predict_cells': 3,
         'predict_distances': 2,
         'reconstruct': 10,
-        'relax': 4,
+        'relax': 5,
         'rank': 6,
         'rank_refined': 1,
         'to_primitive': 1,

@@ -18,6 +18,7 @@ import torch
 
 from aiida_alphacrystal.engine.errors import PotentialError
 from aiida_alphacrystal.engine.relax.base import NeighbourPotential, Neighbours, PotentialFiles
+from aiida_alphacrystal.engine.relax.chgnet_network import ChgnetNetwork, CrystalGraphs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class ChgnetPotential(NeighbourPotential):
     """CHGNet with forces and stresses from one backward pass over the whole batch.
 
     ``CHGNet.predict_structure`` builds each graph and each basis on its own and keeps the graph of second
-    derivatives, which only training needs; here pairs and angles of a batch are made at once.
+    derivatives, which only training needs; here pairs and angles of a batch are made at once, and
+    :class:`ChgnetNetwork` takes the place of the layers.
 
     :param files: the checkpoint.
     :param device: of torch, on which it is evaluated.
@@ -69,7 +71,7 @@ class ChgnetPotential(NeighbourPotential):
         )
         self._angle_cutoff = float(self._model.graph_converter.bond_graph_cutoff)
         self._offsets = self._model.composition_model.fc.weight.detach().numpy().astype(np.float64).ravel()
-        self._model.to(self._device)
+        self._network = ChgnetNetwork(self._model.to(self._device))
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""
@@ -79,8 +81,8 @@ class ChgnetPotential(NeighbourPotential):
         owners = self._tensor(neighbours.owners)
         fractional = torch.tensor(neighbours.fractional, dtype=torch.float32, device=self._device)
         positions = torch.einsum('ai,aij->aj', fractional, strained[owners])
-        graph, counts = self._graph(neighbours, positions, strained, owners)
-        energies = self._model._compute(graph)['e'] * counts
+        graphs = self._graphs(neighbours, positions, strained, owners)
+        energies = self._network.energies(graphs, len(lattices))
         gradient, strain_gradient = torch.autograd.grad(energies.sum(), (positions, strains))
         total = energies.detach().double().cpu().numpy()
         offsets = np.bincount(neighbours.owners, self._offsets[neighbours.numbers - 1], len(total))
@@ -91,19 +93,17 @@ class ChgnetPotential(NeighbourPotential):
             strain_gradient.double().cpu().numpy() / volumes[:, None, None],
         )
 
-    def _graph(
+    def _graphs(
         self, neighbours: Neighbours, positions: torch.Tensor, lattices: torch.Tensor, owners: torch.Tensor
-    ) -> tuple[Any, torch.Tensor]:
-        """Return the graph of the batch as CHGNet takes it, and the atoms per crystal."""
-        from chgnet.model.model import BatchedGraph
-
+    ) -> CrystalGraphs:
+        """Return the bases of all bonds and angles of a batch, and which atoms and bonds they join."""
         model = self._model
         undirected, first = _undirected(neighbours)
         centers = self._tensor(neighbours.centers)
         others = self._tensor(neighbours.neighbours)
         images = torch.tensor(neighbours.images, dtype=torch.float32, device=self._device)
         shifts = torch.einsum('pi,pij->pj', images, lattices[owners[centers]])
-        bases, angle_weights, vectors = model.bond_basis_expansion(
+        bases, short_bases, vectors = model.bond_basis_expansion(
             center=positions[centers],
             neighbor=positions[others] + shifts,
             undirected2directed=self._tensor(first),
@@ -111,26 +111,19 @@ class ChgnetPotential(NeighbourPotential):
             lattice=torch.eye(3, device=self._device),
         )
         one, two = _angles(neighbours, self._angle_cutoff)
-        angles = (
-            model.angle_basis_expansion(vectors[self._tensor(one)], vectors[self._tensor(two)])
-            if len(one)
-            else torch.zeros(0, device=self._device)
+        return CrystalGraphs(
+            numbers=self._tensor(neighbours.numbers),
+            owners=owners,
+            centers=centers,
+            neighbours=others,
+            bonds=self._tensor(undirected),
+            bond_bases=bases,
+            short_bases=short_bases,
+            vertices=self._tensor(neighbours.centers[one]),
+            first_bonds=self._tensor(undirected[one]),
+            second_bonds=self._tensor(undirected[two]),
+            angle_bases=model.angle_basis_expansion(vectors[self._tensor(one)], vectors[self._tensor(two)]),
         )
-        bond_graph = np.stack([neighbours.centers[one], undirected[one], undirected[two]], axis=1)
-        graph = BatchedGraph(
-            atomic_numbers=self._tensor(neighbours.numbers),
-            bond_bases_ag=bases,
-            bond_bases_bg=angle_weights,
-            angle_bases=angles,
-            batched_atom_graph=torch.stack([centers, others], dim=1),
-            batched_bond_graph=self._tensor(bond_graph),
-            atom_owners=owners,
-            directed2undirected=self._tensor(undirected),
-            atom_positions=(positions,),
-            strains=(),
-            volumes=(),
-        )
-        return graph, torch.bincount(owners, minlength=len(lattices))
 
     def _tensor(self, array: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)

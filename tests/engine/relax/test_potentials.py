@@ -55,13 +55,20 @@ def test_matgl_gives_the_same_forces_and_stresses(m3gnet, distorted):
         np.testing.assert_allclose(evaluation.stresses[row] * 160.21766, stress.detach().numpy(), atol=5e-3)
 
 
-def test_chgnet_gives_what_the_package_gives(chgnet, distorted):
+def without_angles():
+    """Return a crystal whose atoms are further apart than CHGNet looks for angles."""
+    return Structure(Lattice.cubic(6.1), ['Cs', 'Cs'], [[0, 0, 0], [0.5, 0.5, 0.48]])
+
+
+@pytest.mark.parametrize('alone', [True, False])
+def test_chgnet_gives_what_the_package_gives(alone, chgnet, distorted):
     from chgnet.model.model import CHGNet
 
+    structures = [without_angles()] if alone else [*distorted, without_angles()]
     model = CHGNet.load(verbose=False, use_device='cpu')
-    expected = model.predict_structure(distorted, task='efs')
-    evaluation = chgnet.evaluate(distorted)
-    for row, structure in enumerate(distorted):
+    expected = [model.predict_structure(structure, task='efs') for structure in structures]
+    evaluation = chgnet.evaluate(structures)
+    for row, structure in enumerate(structures):
         assert evaluation.energies[row] / len(structure) == pytest.approx(float(expected[row]['e']), abs=1e-5)
         np.testing.assert_allclose(evaluation.forces[row], expected[row]['f'], atol=1e-4)
         np.testing.assert_allclose(evaluation.stresses[row] * 160.21766208, expected[row]['s'], atol=5e-3)

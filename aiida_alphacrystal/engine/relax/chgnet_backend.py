@@ -71,7 +71,10 @@ class ChgnetPotential(NeighbourPotential):
         )
         self._angle_cutoff = float(self._model.graph_converter.bond_graph_cutoff)
         self._offsets = self._model.composition_model.fc.weight.detach().numpy().astype(np.float64).ravel()
-        self._network = ChgnetNetwork(self._model.to(self._device))
+        try:
+            self._network = ChgnetNetwork(self._model.to(self._device))
+        except ValueError as error:
+            raise PotentialError(f'The potential {files.name} cannot be used. {error} Use chgnet.') from error
 
     def _compute(self, neighbours: Neighbours) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies, forces and stresses."""

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ('ChgnetNetwork', 'CrystalGraphs')
 
+#: Arguments of the package that the layers here follow from.
+_ARGUMENTS = {
+    'atom_fea_dim': 64,
+    'bond_fea_dim': 64,
+    'angle_fea_dim': 64,
+    'update_bond': True,
+    'update_angle': True,
+    'gMLP_norm': 'layer',
+    'readout_norm': 'layer',
+    'read_out': 'ave',
+    'mlp_first': True,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class CrystalGraphs:
@@ -56,9 +69,13 @@ class ChgnetNetwork:
     """The network of a CHGNet that has been trained.
 
     :param model: as the package has built it, its parameters without gradients.
+    :raises ValueError: if it does not have the layers of CHGNet 0.3.0.
     """
 
     def __init__(self, model: Any) -> None:
+        different = [name for name, value in _ARGUMENTS.items() if model.model_args.get(name) != value]
+        if different:
+            raise ValueError(f'This CHGNet has another {different[0]} than that of version 0.3.0.')
         self._model = model
         self._of_pairs = [_SplitPerceptron(layer.twoBody_atom, 3) for layer in model.atom_conv_layers]
         self._of_bonds = [_SplitPerceptron(layer.twoBody_bond, 4) for layer in model.bond_conv_layers]

@@ -257,16 +257,31 @@ def test_unknown_kind():
         load_potential(PotentialFiles('mine', 'lennard-jones', {}))
 
 
-def test_wrong_weights_fail_the_self_test():
-    files = resolve_potential('chgnet').files
-    (name, content) = next(iter(files.files.items()))
+def changed_chgnet(change):
+    """Return the files of CHGNet after a change of its checkpoint."""
+    (name, content) = next(iter(resolve_potential('chgnet').files.files.items()))
     checkpoint = torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
-    weights = checkpoint['model']['state_dict']
-    weights['atom_embedding.embedding.weight'] = weights['atom_embedding.embedding.weight'].flip(0)
+    change(checkpoint['model'])
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
+    return PotentialFiles('mine', 'chgnet', {name: buffer.getvalue()})
+
+
+def test_wrong_weights_fail_the_self_test():
+    def flip(model):
+        weights = model['state_dict']
+        weights['atom_embedding.embedding.weight'] = weights['atom_embedding.embedding.weight'].flip(0)
+
     with pytest.raises(PotentialError, match='mine fails the self-test on known compounds'):
-        load_potential(PotentialFiles('mine', 'chgnet', {name: buffer.getvalue()}))
+        load_potential(changed_chgnet(flip))
+
+
+def test_chgnet_with_other_layers_is_refused():
+    def change(model):
+        model['model_args']['mlp_first'] = False
+
+    with pytest.raises(PotentialError, match=r'mine cannot be used\. This CHGNet has another mlp_first'):
+        load_potential(changed_chgnet(change))
 
 
 def test_potential_that_knows_too_few_elements(m3gnet_directory, monkeypatch):

@@ -55,7 +55,7 @@ class ChgnetPotential(NeighbourPotential):
 
     :param files: the checkpoint.
     :param device: of torch, on which it is evaluated.
-    :raises PotentialError: if it cannot be read.
+    :raises PotentialError: if it cannot be read, or has other layers than version 0.3.0.
     """
 
     def __init__(self, files: PotentialFiles, device: str = 'cpu') -> None:

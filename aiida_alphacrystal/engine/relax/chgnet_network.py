@@ -128,9 +128,10 @@ class _SplitPerceptron:
     """
 
     def __init__(self, gated: Any, inputs: int) -> None:
-        (core, self._core), (gate, self._gate) = _first_linear(gated.mlp_core), _first_linear(gated.mlp_gate)
-        self._norms = gated.bn1, gated.bn2
-        self._activation = gated.activation
+        core, after_core = _first_linear(gated.mlp_core)
+        gate, after_gate = _first_linear(gated.mlp_gate)
+        self._core = torch.nn.Sequential(*after_core, gated.bn1, gated.activation)
+        self._gate = torch.nn.Sequential(*after_gate, gated.bn2, gated.sigmoid)
         self._bias = torch.cat([core.bias, gate.bias])
         self._parts = [part.T.contiguous() for part in torch.cat([core.weight, gate.weight]).chunk(inputs, dim=1)]
 
@@ -144,8 +145,7 @@ class _SplitPerceptron:
         for (features, rows), part in zip(others, self._parts[1:], strict=True):
             total = total + _rows_of(features @ part, rows)
         core, gate = total.chunk(2, dim=1)
-        core, gate = self._norms[0](self._core(core)), self._norms[1](self._gate(gate))
-        messages: Tensor = self._activation(core) * torch.sigmoid(gate)
+        messages: Tensor = self._core(core) * self._gate(gate)
         return messages
 
 
@@ -162,7 +162,7 @@ def _angle_messages(
     )
 
 
-def _first_linear(perceptron: Any) -> tuple[Any, Any]:
+def _first_linear(perceptron: Any) -> tuple[Any, Sequence[Any]]:
     """Return the first linear layer of a perceptron and what follows it; a dropout before it does nothing."""
     layers: Sequence[Any] = perceptron.layers
     place = next(place for place, layer in enumerate(layers) if isinstance(layer, torch.nn.Linear))

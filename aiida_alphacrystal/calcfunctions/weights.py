@@ -32,12 +32,13 @@ def _once_for_each_content(read: Callable[[ModelData], T]) -> Callable[[ModelDat
 
     @functools.wraps(read)
     def read_once(model: ModelData) -> T:
-        if model.sha256 not in kept:
-            kept[model.sha256] = read(model)
-        kept.move_to_end(model.sha256)
+        content = model.sha256  # which a stored node reads from the database each time
+        if content not in kept:
+            kept[content] = read(model)
+        kept.move_to_end(content)
         while len(kept) > _KEPT:
             kept.popitem(last=False)
-        return kept[model.sha256]
+        return kept[content]
 
     return read_once
 

@@ -19,7 +19,7 @@ from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
-from aiida_alphacrystal.calcfunctions.parameters import STAGES, stage_parameters
+from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
 from aiida_alphacrystal.calcfunctions.weights import read_cell_model, read_library, read_network
 from aiida_alphacrystal.calculations.parser import FAILED
 from aiida_alphacrystal.calculations.predict import validate_device
@@ -151,13 +151,10 @@ class PredictWorkChain(WorkChain):
         spec.outline(
             cls.setup,
             if_(cls.is_computed)(cls.take_over).else_(
-                cls.run_featurize,
-                cls.run_predict_cells,
-                cls.run_predict_distances,
+                cls.run_models,
                 if_(cls.has_code)(cls.submit_job, cls.inspect_job).else_(cls.run_reconstruct, cls.run_relax),
                 cls.run_rank,
             ),
-            cls.results,
             if_(cls.should_refine)(cls.run_refine, cls.inspect_refine),
         )
 
@@ -271,19 +268,16 @@ class PredictWorkChain(WorkChain):
         if self.is_computed():
             return None
         try:
-            settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
+            max_atoms = self._settings.max_atoms
             check_seed(self.inputs.seed.value)
-            formula = convert.read_formula(self._compound, settings.max_atoms)
-            convert.features_to_node(formula, settings.max_atoms)
+            formula = convert.read_formula(self._compound, max_atoms)
+            convert.features_to_node(formula, max_atoms)
             check_models(self.inputs.models)
             check_potential(self.inputs.potential, formula.elements)
             if self.should_refine():
                 check_refinement(self.inputs.refine, frozenset(formula.elements))
         except AlphaCrystalError as error:
             return own_exit_code(self, exit_code_for(error).status, str(error))
-        rank = with_weights(settings.rank, self.inputs.potential.sha256)
-        settings = dataclasses.replace(settings, rank=rank)
-        self.ctx.parameters = {stage: stage_parameters(stage, settings) for stage in STAGES}
         return None
 
     def is_computed(self) -> bool:
@@ -302,37 +296,15 @@ class PredictWorkChain(WorkChain):
         if row['state'] == FAILED:
             return own_exit_code(self, row['exit_status'], row['reason'], row['stage'])
         self.ctx.rank = {'ranking': found['ranking'], 'structures': dict(found['ranked'])}
+        self._attach_ranking()
         return None
 
-    def run_featurize(self) -> ExitCode | None:
-        """Describe the atoms."""
-        return self._run_stage('featurize', formula=self._compound)
+    def run_models(self) -> ExitCode | None:
+        """Describe the atoms, and predict cells and distances.
 
-    def run_predict_cells(self) -> ExitCode | None:
-        """Predict space groups, cell contents and lattices."""
-        error = self._run_stage(
-            'predict_cells',
-            features=self._found('featurize')['features'],
-            model=self.inputs.models.cells,
-            templates=self.inputs.models.templates,
-        )
-        if error:
-            return error
-        self.out('cells', self._found('predict_cells')['cells'])
-        return None
-
-    def run_predict_distances(self) -> ExitCode | None:
-        """Predict the distances in cells of every size that occurs."""
-        error = self._run_stage(
-            'predict_distances',
-            features=self._found('featurize')['features'],
-            cells=self._found('predict_cells')['cells'],
-            model=self.inputs.models.distances,
-        )
-        if error:
-            return error
-        self.out('distances', self._found('predict_distances')['distances'])
-        return None
+        These stages take less time than the writing of a checkpoint between them.
+        """
+        return self._featurize() or self._predict_cells() or self._predict_distances()
 
     def run_reconstruct(self) -> ExitCode | None:
         """Rebuild candidates."""
@@ -391,17 +363,15 @@ class PredictWorkChain(WorkChain):
 
     def run_rank(self) -> ExitCode | None:
         """Rank the relaxed structures."""
-        return self._run_stage(
+        error = self._run_stage(
             'rank',
             candidates=self._found('reconstruct')['candidates'],
             relaxations=self._found('relax')['relaxations'],
         )
-
-    def results(self) -> None:
-        """Attach the ranking and the ranked structures."""
-        found = self._found('rank')
-        self.out('ranking', found['ranking'])
-        self.out('structures', dict(found['structures']))
+        if error:
+            return error
+        self._attach_ranking()
+        return None
 
     def should_refine(self) -> bool:
         """Return whether the best structures are to be refined with DFT."""
@@ -422,6 +392,42 @@ class PredictWorkChain(WorkChain):
             return None
         message = refinement.exit_message or 'it did not finish.'
         return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
+
+    def _featurize(self) -> ExitCode | None:
+        """Describe the atoms."""
+        return self._run_stage('featurize', formula=self._compound)
+
+    def _predict_cells(self) -> ExitCode | None:
+        """Predict space groups, cell contents and lattices."""
+        error = self._run_stage(
+            'predict_cells',
+            features=self._found('featurize')['features'],
+            model=self.inputs.models.cells,
+            templates=self.inputs.models.templates,
+        )
+        if error:
+            return error
+        self.out('cells', self._found('predict_cells')['cells'])
+        return None
+
+    def _predict_distances(self) -> ExitCode | None:
+        """Predict the distances in cells of every size that occurs."""
+        error = self._run_stage(
+            'predict_distances',
+            features=self._found('featurize')['features'],
+            cells=self._found('predict_cells')['cells'],
+            model=self.inputs.models.distances,
+        )
+        if error:
+            return error
+        self.out('distances', self._found('predict_distances')['distances'])
+        return None
+
+    def _attach_ranking(self) -> None:
+        """Attach the ranking and the ranked structures."""
+        found = self._found('rank')
+        self.out('ranking', found['ranking'])
+        self.out('structures', dict(found['structures']))
 
     def _take_results(self, found: Mapping[str, Any]) -> ExitCode | None:
         """Attach candidates and relaxations of a job as far as it has come, and see that there are any.
@@ -466,6 +472,12 @@ class PredictWorkChain(WorkChain):
         return self.inputs.formula if 'formula' in self.inputs else self.inputs.composition
 
     @functools.cached_property
+    def _settings(self) -> PredictionSettings:
+        """Return the settings of every stage, with the weights of the ranking that belong to the potential."""
+        settings = PredictionSettings.from_dict(self.inputs.parameters.get_dict())
+        return dataclasses.replace(settings, rank=with_weights(settings.rank, self.inputs.potential.sha256))
+
+    @functools.cached_property
     def _kept(self) -> dict[str, dict[str, Any]]:
         """Return what the stages have returned in this process; a context is checked and saved with every step."""
         return {}
@@ -501,7 +513,7 @@ class PredictWorkChain(WorkChain):
             self._kept[stage] = _outputs(earlier)
             return None
         function = getattr(calcfunctions, stage)
-        parameters = orm.Dict(self.ctx.parameters[stage])
+        parameters = orm.Dict(stage_parameters(stage, self._settings))
         try:
             outputs, node = function.run_get_node(parameters=parameters, metadata={'call_link_label': stage}, **inputs)
         except KilledError:

@@ -22,9 +22,9 @@ STAGES = ('featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'rel
 ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         'featurize': 1,
-        'predict_cells': 3,
+        'predict_cells': 4,
         'predict_distances': 2,
-        'reconstruct': 10,
+        'reconstruct': 11,
         'relax': 5,
         'rank': 6,
         'rank_refined': 1,

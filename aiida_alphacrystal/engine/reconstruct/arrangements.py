@@ -7,6 +7,7 @@ of the prototype. A decoration has other groups: two slots may hold one element,
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +67,16 @@ class Wanted:
         counts = tuple(count * units for count, _ in pairs)
         known = atomic_numbers()
         numbers = np.array([known[symbol] for symbol in symbols])
-        with torch.no_grad():
-            context = library.cost.context(torch.from_numpy(numbers)[None], torch.tensor(counts, dtype=torch.float32))
         volume = float(library.atomic_volumes[numbers] @ np.array(counts) / sum(counts))
-        return cls(symbols, numbers, counts, context[0], volume)
+        return cls(symbols, numbers, counts, _context(library, numbers, counts), volume)
+
+    def of_size(self, library: PrototypeLibrary, counts: tuple[int, ...]) -> Wanted:
+        """Return the content of another cell of the compound.
+
+        :param library: whose learnt description of elements is used.
+        :param counts: atoms of each element in it.
+        """
+        return dataclasses.replace(self, counts=counts, context=_context(library, self.numbers, counts))
 
     @property
     def natoms(self) -> int:
@@ -148,53 +155,100 @@ def gather_votes(
     prototypes = library.classes.get(tuple(counts))
     if prototypes is None:
         return None
-    members, context = library.members_of(tuple(counts)), library.contexts_of(tuple(counts))
-    if excluded is not None:
-        context = context[torch.from_numpy(~excluded[members])]
-        members = members[~excluded[members]]
+    members, context = _voters(library, tuple(counts), excluded)
     if len(members) == 0:
         return None
-    present = library.member_elements[members, : len(counts)]
     with torch.no_grad():
-        cost = library.cost
-        costs = cost(
-            torch.from_numpy(present[:, slots]),
-            context[:, slots],
-            torch.from_numpy(wanted.numbers[assignments]),
-            wanted.context[assignments],
-            torch.from_numpy(groups).to(torch.float32),
-        )
-        costs = _doubt_metastable(costs, _polymorphs(library, wanted, members, counts))
+        costs = _costs(library, wanted, members, context, slots, groups, assignments)
+        metastable = _polymorphs(library, wanted, members, counts) & (library.member_hulls[members] > _STABLE)
+        if metastable.all():
+            costs = costs.clamp(min=_nearest_of_other_size(library, wanted, excluded))
+        elif metastable.any():
+            costs = _doubt(costs, torch.from_numpy(metastable))
         hulls = torch.from_numpy(library.member_hulls[members]).to(torch.float32)
-        votes = cost.votes(costs, hulls).double().numpy()
+        votes = library.cost.votes(costs, hulls).double().numpy()
+    present = library.member_elements[members, : len(counts)]
     scales = wanted.volume / (library.atomic_volumes[present] @ np.array(counts) / sum(counts))
     volumes = library.member_volumes[members] * scales
     return _pool(prototypes, library.member_prototypes[members], members, assignments, votes, volumes)
 
 
+def _context(library: PrototypeLibrary, numbers: IntArray, counts: tuple[int, ...]) -> Tensor:
+    """Return how each element of a cell stands to the others, shape (elements, features)."""
+    with torch.no_grad():
+        described = library.cost.context(torch.from_numpy(numbers)[None], torch.tensor(counts, dtype=torch.float32))
+    return described[0]
+
+
+def _voters(
+    library: PrototypeLibrary, counts: tuple[int, ...], excluded: npt.NDArray[np.bool_] | None
+) -> tuple[IntArray, Tensor]:
+    """Return the known compounds of a class that may vote, and the context of their elements."""
+    members, context = library.members_of(counts), library.contexts_of(counts)
+    if excluded is None:
+        return members, context
+    return members[~excluded[members]], context[torch.from_numpy(~excluded[members])]
+
+
+def _costs(
+    library: PrototypeLibrary,
+    wanted: Wanted,
+    members: IntArray,
+    context: Tensor,
+    slots: IntArray,
+    groups: IntArray,
+    assignments: IntArray,
+) -> Tensor:
+    """Return what it costs to put the elements into each known compound, shape (members, assignments)."""
+    costs: Tensor = library.cost(
+        torch.from_numpy(library.member_elements[members][:, slots]),
+        context[:, slots],
+        torch.from_numpy(wanted.numbers[assignments]),
+        wanted.context[assignments],
+        torch.from_numpy(groups).to(torch.float32),
+    )
+    return costs
+
+
 def _polymorphs(
     library: PrototypeLibrary, wanted: Wanted, members: IntArray, counts: Sequence[int]
 ) -> npt.NDArray[np.bool_]:
-    """Return which of the members are metastable crystals of the formula itself."""
+    """Return which of the members are crystals of the formula itself."""
     if sorted(counts) != sorted(wanted.counts):
         return np.zeros(len(members), dtype=bool)
     elements = library.member_elements[members, : len(counts)]
     content = np.sort(_CONTENT * np.array(wanted.counts) + wanted.numbers)
-    same = (np.sort(_CONTENT * np.array(counts) + elements, axis=1) == content).all(axis=1)
-    metastable: npt.NDArray[np.bool_] = same & (library.member_hulls[members] > _STABLE)
-    return metastable
+    same: npt.NDArray[np.bool_] = (np.sort(_CONTENT * np.array(counts) + elements, axis=1) == content).all(axis=1)
+    return same
 
 
-def _doubt_metastable(costs: Tensor, metastable: npt.NDArray[np.bool_]) -> Tensor:
+def _doubt(costs: Tensor, metastable: Tensor) -> Tensor:
     """Let metastable crystals of the formula itself cost as much as the nearest of the other compounds.
 
     They cost nothing else, which says too much of them: costs were learnt without a compound's own formula, and one of
     its crystals that is not the stable one tells that there is another.
     """
-    if not metastable.any() or metastable.all():
-        return costs
-    rows = torch.from_numpy(metastable)
-    return torch.where(rows[:, None], costs.clamp(min=costs[~rows].min()), costs)
+    return torch.where(metastable[:, None], costs.clamp(min=costs[~metastable].min()), costs)
+
+
+def _nearest_of_other_size(library: PrototypeLibrary, wanted: Wanted, excluded: npt.NDArray[np.bool_] | None) -> float:
+    """Return the least cost of the other compounds of the stoichiometry, for cells that only the formula itself has.
+
+    :return: nought where there are no others.
+    """
+    unit = np.array(wanted.counts) // math.gcd(*wanted.counts)
+    costs = []
+    for counts in library.classes:
+        if len(counts) != len(unit) or not np.array_equal(np.array(counts) * unit[0], unit * counts[0]):
+            continue
+        members, context = _voters(library, counts, excluded)
+        cell = wanted.of_size(library, counts)
+        others = ~_polymorphs(library, cell, members, counts)
+        if others.any():
+            slots, groups, orders = np.arange(len(counts)), np.array(counts), np.array(slot_orders(counts))
+            found = _costs(library, cell, members[others], context[torch.from_numpy(others)], slots, groups, orders)
+            costs.append(float(found.min()))
+    return min(costs, default=0.0)
 
 
 def _pool(

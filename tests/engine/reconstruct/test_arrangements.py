@@ -121,6 +121,26 @@ def test_a_metastable_crystal_of_the_formula_says_no_more_than_the_nearest_other
     assert stable.votes.max() == pytest.approx(own, abs=0.01)
 
 
+def test_a_metastable_crystal_in_a_cell_of_its_own_says_no_more_than_the_nearest_in_another(library, tmp_path):
+    """As Cmcm silicon, which no other element has, once had all votes for silicon."""
+    salt = frozenset({11, 17})
+    lattice, coords = np.diag([4.0, 4.0, 7.0]), np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.45], [0, 0.5, 0.55]])
+    train_templates(
+        (Crystal('', lattice, ('Na', 'Na', 'Cl', 'Cl'), coords, spacegroup=59),), {}, tmp_path, base=library
+    )
+    larger = with_hulls(load_library(tmp_path / 'templates.safetensors'), {salt: 0.1})
+    nearest = max(
+        votes_of(larger, wanted_of(larger, 'NaCl'), frozenset(row) - {0})
+        for row in larger.member_elements[larger.members_of((1, 1))].tolist()
+        if frozenset(row) - {0} != salt
+    )
+    alone = substitutions(larger, wanted_of(larger, 'NaCl', 2))
+    assert alone.votes.shape == (1, 2)
+    assert alone.votes.max() == pytest.approx(nearest + 0.1 * larger.substitution['hull_weight'].item(), abs=1e-3)
+    stable = substitutions(with_hulls(larger, {salt: 0.0}), wanted_of(larger, 'NaCl', 2))
+    assert stable.votes.max() > nearest + 1.0
+
+
 def test_a_metastable_crystal_that_is_all_that_is_known_keeps_its_vote(library):
     salt, wanted = frozenset({11, 17}), wanted_of(library, 'NaCl')
     weight = library.substitution['hull_weight'].item()

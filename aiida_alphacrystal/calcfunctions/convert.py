@@ -387,16 +387,22 @@ def _read_relaxations(node: orm.ArrayData, rows: Sequence[Mapping[str, Any]]) ->
 def ranking_to_nodes(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> dict[str, Any]:
     """Return the ranking as a table, and the structures by the labels of their ranks.
 
-    The table has no identifiers or times, so that the same run gives the same content. Beside the rows stand the
-    compound, the best row and all space groups, by which a query finds a prediction.
+    Candidates that have become more symmetric than their cell are shown in the primitive one, unless the formula says
+    how large the cell is. The table has no identifiers or times, so that the same run gives the same content. Beside
+    the rows stand the compound, the best row and all space groups, by which a query finds a prediction.
 
     :param pool: what was ranked.
     :param ranked: the distinct structures, the best first.
     """
+    formula = parse_formula(pool.formula, max_atoms=sys.maxsize)
+    cells = [_shown_cell(pool, formula, place.index) for place in ranked]
     rows = [
         {
             'rank': place.rank,
             **{key: pool.rows[place.index][key] for key in _RANKING_COLUMNS},
+            'formula': formula.cell_formula(len(positions) // formula.atoms_per_unit),
+            'formula_units': len(positions) // formula.atoms_per_unit,
+            'number_of_atoms': len(positions),
             'spacegroup': place.spacegroup,
             'spacegroup_symbol': place.spacegroup_symbol,
             'energy_per_atom': place.energy_per_atom,
@@ -407,17 +413,28 @@ def ranking_to_nodes(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> di
             'converged': pool.relaxations[place.index].converged,
             'duplicates': [pool.rows[index]['label'] for index in place.duplicates],
         }
-        for place in ranked
+        for place, (_, positions) in zip(ranked, cells, strict=True)
     ]
-    facts = compound_facts(parse_formula(pool.formula, max_atoms=sys.maxsize))
+    facts = compound_facts(formula)
     best = {key: rows[0][key] for key in _BEST_COLUMNS} if rows else None
     spacegroups = sorted({row['spacegroup'] for row in rows})
     content = {**facts, 'best': best, 'spacegroups': spacegroups, 'potential': pool.potential, 'rows': rows}
-    structures = {
-        rank_label(place.rank): _structure_node(pool.relaxations[place.index].structure, pool.positions[place.index])
-        for place in ranked
-    }
+    structures = {rank_label(place.rank): _structure_node(*cell) for place, cell in zip(ranked, cells, strict=True)}
     return {'ranking': orm.Dict(_plain(content)), 'structures': structures}
+
+
+def _shown_cell(pool: RelaxedPool, formula: Formula, index: int) -> tuple[Structure, Any]:
+    """Return a relaxed candidate in the cell that a ranking shows, and its positions (A), to the last bit.
+
+    :param pool: of the candidate.
+    :param formula: the compound.
+    :param index: which candidate.
+    """
+    from aiida_alphacrystal.engine.symmetry import primitive_cell
+
+    structure = pool.relaxations[index].structure
+    shown = structure if formula.formula_units else primitive_cell(structure)
+    return shown, pool.positions[index] if shown is structure else shown.cart_coords
 
 
 def compound_facts(formula: Formula) -> dict[str, Any]:
@@ -451,7 +468,7 @@ _BEST_COLUMNS = (
 )
 
 #: What a row of the ranking takes over from the table of candidates.
-_RANKING_COLUMNS = ('label', 'source', 'origin', 'formula', 'formula_units', 'number_of_atoms', 'cost', 'probability')
+_RANKING_COLUMNS = ('label', 'source', 'origin', 'cost', 'probability')
 
 
 def refined_ranking_to_node(

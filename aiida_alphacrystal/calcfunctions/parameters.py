@@ -26,7 +26,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'predict_distances': 2,
         'reconstruct': 11,
         'relax': 5,
-        'rank': 6,
+        'rank': 7,
         'rank_refined': 1,
         'to_primitive': 1,
         'compare': 1,

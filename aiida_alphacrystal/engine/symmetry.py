@@ -21,6 +21,7 @@ __all__ = (
     'SYMMETRY_TOLERANCE',
     'conventional_cell',
     'crystal_system',
+    'primitive_cell',
     'spacegroup_of',
     'spglib_cell',
     'standard_primitive',
@@ -70,6 +71,19 @@ def standard_primitive(structure: Structure, tolerance: float) -> Structure | No
     return _standard_cell(structure, tolerance, primitive=True)
 
 
+def primitive_cell(structure: Structure) -> Structure:
+    """Return a primitive cell of a crystal, lattice and atoms where they are.
+
+    :param structure: the crystal; it is returned itself where no smaller cell repeats within ``SYMMETRY_TOLERANCE``.
+    :return: the atoms of each element together, the elements in their order.
+    """
+    reduced = _standard_cell(structure, SYMMETRY_TOLERANCE, primitive=True, exact=False)
+    if reduced is None or len(reduced) >= len(structure):
+        return structure
+    elements = list(dict.fromkeys(site.specie for site in structure))
+    return reduced.get_sorted_structure(key=lambda site: elements.index(site.specie))
+
+
 def conventional_cell(structure: Structure) -> Structure:
     """Return the standard conventional cell with the symmetry that a crystal has within ``SYMMETRY_TOLERANCE``.
 
@@ -78,10 +92,12 @@ def conventional_cell(structure: Structure) -> Structure:
     return _standard_cell(structure, SYMMETRY_TOLERANCE, primitive=False) or structure
 
 
-def _standard_cell(structure: Structure, tolerance: float, *, primitive: bool) -> Structure | None:
+def _standard_cell(structure: Structure, tolerance: float, *, primitive: bool, exact: bool = True) -> Structure | None:
+    """Return a standard cell, its symmetry made exact or not, or None where spglib finds no symmetry."""
     from pymatgen.core import Element, Structure
 
-    standard = spglib.standardize_cell(spglib_cell(structure), to_primitive=primitive, symprec=tolerance)
+    cell = spglib_cell(structure)
+    standard = spglib.standardize_cell(cell, to_primitive=primitive, no_idealize=not exact, symprec=tolerance)
     if standard is None:
         return None
     lattice, positions, numbers = standard

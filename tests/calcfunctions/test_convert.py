@@ -13,8 +13,11 @@ from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.engine.cells import CellHypothesis
 from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
 from aiida_alphacrystal.engine.distances import DistancePrediction, fine_bins
+from aiida_alphacrystal.engine.rank import rank_candidates
 from aiida_alphacrystal.engine.reconstruct import Candidate
 from aiida_alphacrystal.engine.relax import Relaxation
+from aiida_alphacrystal.engine.settings import RankSettings
+from aiida_alphacrystal.engine.symmetry import spacegroup_of
 
 SRTIO3 = parse_formula('SrTiO3')
 
@@ -127,6 +130,30 @@ def test_corrections_are_of_what_has_an_energy():
     node = convert.relaxations_to_node(relaxations, {'Na': -1.3, 'Cl': -1.8}, {'name': 'm', 'corrections': 'MP2020'})
     rows = node.base.attributes.get('rows')
     assert [row['correction_per_atom'] for row in rows] == pytest.approx([-0.307, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('formula', 'shown', 'formula_units', 'atoms'), [('NaCl', 'NaCl', 1, 2), ('Na4Cl4', 'Na4Cl4', 4, 8)]
+)
+def test_a_supercell_is_shown_as_primitive_cell_unless_the_formula_fixes_it(formula, shown, formula_units, atoms):
+    structure = Structure.from_spacegroup(225, Lattice.cubic(5.6), ['Na', 'Cl'], [[0] * 3, [0.5] * 3])
+    relaxation = Relaxation(structure, -3.5, np.zeros((8, 3)), 0.0, np.zeros((3, 3)), 4, True)
+    relaxations = convert.relaxations_to_node({'c_001': relaxation}, {'Na': -1.3, 'Cl': -1.8}, {'name': 'chgnet'})
+    candidate = Candidate(structure, 'template', 'by hand', 225, 4, 0.5, probability=0.6)
+    candidates = convert.candidates_to_nodes(parse_formula(formula), (candidate,), ())['candidates']
+    pool = convert.relaxed_pool(candidates, relaxations)
+    ranked = rank_candidates(pool.facts, pool.relaxations, pool.energies, RankSettings())
+    nodes = convert.ranking_to_nodes(pool, ranked)
+    row = nodes['ranking']['rows'][0]
+    assert (row['formula'], row['formula_units'], row['number_of_atoms']) == (shown, formula_units, atoms)
+    assert nodes['ranking']['best']['number_of_atoms'] == atoms
+    assert candidates['rows'][0]['number_of_atoms'] == 8
+    node = nodes['structures']['rank_01']
+    assert [site.kind_name for site in node.sites] == ['Na'] * (atoms // 2) + ['Cl'] * (atoms // 2)
+    assert node.get_cell_volume() / atoms == pytest.approx(row['volume_per_atom'], rel=1e-12)
+    assert (
+        spacegroup_of(node.get_pymatgen_structure()) == (row['spacegroup'], row['spacegroup_symbol']) == (225, 'Fm-3m')
+    )
 
 
 def test_an_empty_pool_has_no_structures():

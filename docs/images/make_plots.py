@@ -12,7 +12,7 @@ from aiida.engine import run_get_node
 from aiida.plugins import WorkflowFactory
 
 #: Pictures and what is asked for beside the prediction.
-PICTURES = {'distances': ('--rank', '3'), 'energies': (), 'structure': ('--rank', '1')}
+PICTURES = {'distances': (), 'energies': (), 'structure': ('--rank', '1')}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from aiida_alphacrystal.engine.reconstruct.arrangements import Wanted, substitut
 from aiida_alphacrystal.engine.reconstruct.candidates import Candidate
 from aiida_alphacrystal.engine.reconstruct.prototypes import radial_distributions, unit_vector
 from aiida_alphacrystal.engine.reconstruct.selection import KINDS, Proposal, rank_proposals
+from aiida_alphacrystal.engine.symmetry import primitive_cell, spacegroup_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,6 +159,9 @@ def _fingerprint(library: PrototypeLibrary, formula: Formula, proposal: Proposal
 def build_candidate(library: PrototypeLibrary, formula: Formula, proposal: Proposal) -> Candidate:
     """Build the crystal of a proposal, its atoms in the order of the formula.
 
+    A decoration can be more symmetric than its prototype, as two elements may have become one: where the formula leaves
+    the cell open, its primitive cell is built.
+
     :param library: the prototypes.
     :param formula: the compound.
     :param proposal: what has been chosen.
@@ -166,13 +170,16 @@ def build_candidate(library: PrototypeLibrary, formula: Formula, proposal: Propo
     order = order_of_atoms(formula, proposal.elements)
     lattice = prototype.lattice * proposal.volume_per_atom ** (1 / 3)
     structure = Structure(lattice, [proposal.elements[site] for site in order], prototype.frac_coords[order])
+    decorated = proposal.kind != KINDS[0]
+    if decorated and formula.formula_units is None:
+        structure = primitive_cell(structure)
     probability = probability_of(library, proposal)
     return Candidate(
         structure=structure,
         source='template',
         origin=origin_of(library, proposal),
-        spacegroup=prototype.spacegroup if proposal.kind == KINDS[0] else _spacegroup(structure),
-        formula_units=proposal.formula_units,
+        spacegroup=spacegroup_of(structure)[0] if decorated else prototype.spacegroup,
+        formula_units=len(structure) // formula.atoms_per_unit,
         cost=-math.log(max(probability, _LEAST)),
         probability=probability,
     )
@@ -207,9 +214,3 @@ def origin_of(library: PrototypeLibrary, proposal: Proposal) -> str:
     model = '-'.join(Element.from_Z(int(number)).symbol for number in numbers if number)
     how = {'merge': ', with sites merged', 'split': ', with sites split'}.get(proposal.kind, '')
     return f'prototype {proposal.prototype}, as in the compound of {model}{how}'
-
-
-def _spacegroup(structure: Structure) -> int:
-    from aiida_alphacrystal.engine.symmetry import spacegroup_of
-
-    return spacegroup_of(structure)[0]

@@ -134,10 +134,11 @@ def test_every_order_of_the_elements_is_yielded_also_where_two_are_the_same_crys
     assert all(len(structure) == 2 for structure in structures)
 
 
-def test_an_element_alone_takes_all_sites_of_a_cell(library):
-    found = propose(library, parse_formula('Fe'), TemplateSettings(), 2)
-    assert {candidate.spacegroup for candidate in found} == {221, 227, 229}
-    assert all(candidate.formula_units == len(candidate.structure) == 2 for candidate in found)
+@pytest.mark.parametrize(('formula', 'atoms'), [('Fe', {221: 1, 227: 2, 229: 1}), ('Fe2', {221: 2, 227: 2, 229: 2})])
+def test_an_element_alone_takes_all_sites_of_a_cell_that_is_primitive_unless_it_is_given(library, formula, atoms):
+    found = propose(library, parse_formula(formula), TemplateSettings(), 2)
+    assert {candidate.spacegroup: candidate.formula_units for candidate in found} == atoms
+    assert all(candidate.formula_units == len(candidate.structure) for candidate in found)
 
 
 def test_a_split_and_a_substitution_never_give_the_same_crystal_twice(library, tmp_path):

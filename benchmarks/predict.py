@@ -1,4 +1,4 @@
-"""Predict eight textbook crystals from their formulas through the command line and compare with what is known.
+"""Predict nine textbook crystals from their formulas through the command line and compare with what is known.
 
 Prints, for each, the rank at which the known structure appears, the normalised RMS distance, wall time and peak
 memory; with ``--json`` one JSON object. The truth is used for scoring only.
@@ -23,6 +23,7 @@ from aiida_alphacrystal.engine.metrics import STRICT_RMS, normalised_rms
 # Space group, lattice (A, degrees), species and coordinates of one site per orbit, as in textbooks.
 KNOWN = {
     'NaCl': [(225, Lattice.cubic(5.64), ['Na', 'Cl'], [[0, 0, 0], [0.5, 0.5, 0.5]])],
+    'Si': [(227, Lattice.cubic(5.431), ['Si'], [[0, 0, 0]])],
     'SrTiO3': [(221, Lattice.cubic(3.905), ['Sr', 'Ti', 'O'], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])],
     'MgO': [(225, Lattice.cubic(4.212), ['Mg', 'O'], [[0, 0, 0], [0.5, 0.5, 0.5]])],
     'CsCl': [(221, Lattice.cubic(4.12), ['Cs', 'Cl'], [[0, 0, 0], [0.5, 0.5, 0.5]])],
@@ -43,7 +44,7 @@ KNOWN = {
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('formulas', nargs='*', default=list(KNOWN), help='which of the eight; all by default')
+    parser.add_argument('formulas', nargs='*', default=list(KNOWN), help='which of the nine; all by default')
     parser.add_argument('--protocol', default='balanced')
     parser.add_argument('--potential', default='chgnet')
     parser.add_argument('--json', action='store_true')

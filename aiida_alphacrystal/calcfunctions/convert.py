@@ -160,9 +160,7 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
             'origin': candidate.origin,
             'spacegroup': candidate.spacegroup,
             'spacegroup_symbol': sg_symbol_from_int_number(candidate.spacegroup),
-            'formula': formula.cell_formula(candidate.formula_units),
-            'formula_units': candidate.formula_units,
-            'number_of_atoms': len(candidate.structure),
+            **_content_columns(formula, len(candidate.structure)),
             'volume_per_atom': candidate.structure.volume / len(candidate.structure),
             'cost': candidate.cost,
             'probability': candidate.probability,
@@ -178,6 +176,16 @@ def candidates_to_nodes(formula: Formula, candidates: Sequence[Candidate], reaso
     structures = [candidate.structure for candidate in candidates]
     attributes = {'labels': names, 'symbols': [_symbols(structure) for structure in structures]}
     return {'candidates': table, 'structures': _array_node(_structure_arrays(structures), attributes)}
+
+
+def _content_columns(formula: Formula, number_of_atoms: int) -> dict[str, Any]:
+    """Return the columns of a table that say what a cell holds.
+
+    :param formula: the compound.
+    :param number_of_atoms: in the cell.
+    """
+    units = number_of_atoms // formula.atoms_per_unit
+    return {'formula': formula.cell_formula(units), 'formula_units': units, 'number_of_atoms': number_of_atoms}
 
 
 def structures_from_node(node: orm.ArrayData) -> dict[str, Structure]:
@@ -400,9 +408,7 @@ def ranking_to_nodes(pool: RelaxedPool, ranked: Sequence[RankedCandidate]) -> di
         {
             'rank': place.rank,
             **{key: pool.rows[place.index][key] for key in _RANKING_COLUMNS},
-            'formula': formula.cell_formula(len(positions) // formula.atoms_per_unit),
-            'formula_units': len(positions) // formula.atoms_per_unit,
-            'number_of_atoms': len(positions),
+            **_content_columns(formula, len(positions)),
             'spacegroup': place.spacegroup,
             'spacegroup_symbol': place.spacegroup_symbol,
             'energy_per_atom': place.energy_per_atom,

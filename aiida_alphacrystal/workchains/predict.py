@@ -302,7 +302,7 @@ class PredictWorkChain(WorkChain):
     def run_models(self) -> ExitCode | None:
         """Describe the atoms, and predict cells and distances.
 
-        These stages take less time than the writing of a checkpoint between them.
+        These stages are short, and what they have stored is found again where the worker dies between them.
         """
         return self._featurize() or self._predict_cells() or self._predict_distances()
 

@@ -11,15 +11,14 @@ import sys
 from aiida.engine import run_get_node
 from aiida.plugins import WorkflowFactory
 
-#: Pictures and what is asked for beside the prediction.
-PICTURES = {'distances': (), 'energies': (), 'structure': ('--rank', '1')}
+PICTURES = ('distances', 'energies', 'structure')
 
 
 def main() -> None:
     """Predict SrTiO3 with the protocol ``fast`` and draw the result."""
     _, node = run_get_node(WorkflowFactory('alphacrystal.predict').get_builder_from_protocol('SrTiO3', protocol='fast'))
-    for kind, options in PICTURES.items():
-        words = ['plot', kind, str(node.pk), *options, '-o', f'docs/images/plot_{kind}.png']
+    for kind in PICTURES:
+        words = ['plot', kind, str(node.pk), '-o', f'docs/images/plot_{kind}.png']
         subprocess.run([sys.executable, '-m', 'aiida_alphacrystal.cli', *words], check=True)  # noqa: S603
 
 

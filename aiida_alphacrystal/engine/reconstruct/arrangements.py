@@ -161,10 +161,10 @@ def gather_votes(
     with torch.no_grad():
         costs = _costs(library, wanted, members, context, slots, groups, assignments)
         metastable = _polymorphs(library, wanted, members, counts) & (library.member_hulls[members] > _STABLE)
-        if metastable.all():
-            costs = costs.clamp(min=_nearest_of_other_size(library, wanted, excluded))
-        elif metastable.any():
-            costs = _doubt(costs, torch.from_numpy(metastable))
+        if metastable.any():
+            others = costs[torch.from_numpy(~metastable)]
+            least = float(others.min()) if len(others) else _nearest_of_any_size(library, wanted, excluded)
+            costs = _doubt(costs, torch.from_numpy(metastable), least)
         hulls = torch.from_numpy(library.member_hulls[members]).to(torch.float32)
         votes = library.cost.votes(costs, hulls).double().numpy()
     present = library.member_elements[members, : len(counts)]
@@ -222,24 +222,27 @@ def _polymorphs(
     return same
 
 
-def _doubt(costs: Tensor, metastable: Tensor) -> Tensor:
+def _doubt(costs: Tensor, metastable: Tensor, least: float) -> Tensor:
     """Let metastable crystals of the formula itself cost as much as the nearest of the other compounds.
 
     They cost nothing else, which says too much of them: costs were learnt without a compound's own formula, and one of
     its crystals that is not the stable one tells that there is another.
+
+    :param costs: shape (members, assignments).
+    :param metastable: which members are such crystals.
+    :param least: cost of the nearest of the other compounds.
     """
-    return torch.where(metastable[:, None], costs.clamp(min=costs[~metastable].min()), costs)
+    return torch.where(metastable[:, None], costs.clamp(min=least), costs)
 
 
-def _nearest_of_other_size(library: PrototypeLibrary, wanted: Wanted, excluded: npt.NDArray[np.bool_] | None) -> float:
+def _nearest_of_any_size(library: PrototypeLibrary, wanted: Wanted, excluded: npt.NDArray[np.bool_] | None) -> float:
     """Return the least cost of the other compounds of the stoichiometry, for cells that only the formula itself has.
 
     :return: nought where there are no others.
     """
-    unit = np.array(wanted.counts) // math.gcd(*wanted.counts)
     costs = []
     for counts in library.classes:
-        if len(counts) != len(unit) or not np.array_equal(np.array(counts) * unit[0], unit * counts[0]):
+        if _stoichiometry(counts) != _stoichiometry(wanted.counts):
             continue
         members, context = _voters(library, counts, excluded)
         cell = wanted.of_size(library, counts)
@@ -249,6 +252,11 @@ def _nearest_of_other_size(library: PrototypeLibrary, wanted: Wanted, excluded: 
             found = _costs(library, cell, members[others], context[torch.from_numpy(others)], slots, groups, orders)
             costs.append(float(found.min()))
     return min(costs, default=0.0)
+
+
+def _stoichiometry(counts: tuple[int, ...]) -> tuple[int, ...]:
+    divisor = math.gcd(*counts)
+    return tuple(count // divisor for count in counts)
 
 
 def _pool(

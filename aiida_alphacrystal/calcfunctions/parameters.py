@@ -5,14 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from aiida import orm
+
 from aiida_alphacrystal.engine.settings import PredictionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiida import orm
-
-__all__ = ('ALGORITHM_VERSIONS', 'STAGES', 'read_settings', 'stage_parameters')
+__all__ = ('ALGORITHM_VERSIONS', 'STAGES', 'read_settings', 'stage_parameters', 'stage_parameters_node')
 
 #: The stages of a prediction in their order.
 STAGES = ('featurize', 'predict_cells', 'predict_distances', 'reconstruct', 'relax', 'rank')
@@ -53,6 +53,9 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+#: Content and UUID of the node that each stage was given last in this process.
+_LAST_NODES: dict[str, tuple[dict[str, Any], str]] = {}
+
 
 def stage_parameters(stage: str, settings: PredictionSettings) -> dict[str, Any]:
     """Return the content of the parameters node of a stage.
@@ -62,6 +65,25 @@ def stage_parameters(stage: str, settings: PredictionSettings) -> dict[str, Any]
     """
     values = settings.to_dict()
     return {'algorithm_version': ALGORITHM_VERSIONS[stage], **{key: values[key] for key in _SECTIONS[stage]}}
+
+
+def stage_parameters_node(stage: str, settings: PredictionSettings) -> orm.Dict:
+    """Return the parameters node of a stage: that of the prediction before, where it is in the database and the same.
+
+    A process that predicts many compounds so stores it once.
+
+    :param stage: name of its calcfunction.
+    :param settings: settings of the whole prediction.
+    """
+    content = stage_parameters(stage, settings)
+    before, uuid = _LAST_NODES.get(stage, (None, ''))
+    if before == content:
+        stored: orm.Dict | None = orm.QueryBuilder().append(orm.Dict, filters={'uuid': uuid}).first(flat=True)
+        if stored is not None:
+            return stored
+    node = orm.Dict(content)
+    _LAST_NODES[stage] = content, node.uuid
+    return node
 
 
 def read_settings(parameters: orm.Dict) -> PredictionSettings:

@@ -19,7 +19,7 @@ from aiida_alphacrystal import calcfunctions
 from aiida_alphacrystal.calcfunctions import convert
 from aiida_alphacrystal.calcfunctions.exit_codes import define_exit_codes, exit_code_for, own_exit_code
 from aiida_alphacrystal.calcfunctions.inputs import define_model_inputs, define_seed
-from aiida_alphacrystal.calcfunctions.parameters import stage_parameters
+from aiida_alphacrystal.calcfunctions.parameters import stage_parameters_node
 from aiida_alphacrystal.calcfunctions.weights import read_cell_model, read_library, read_network
 from aiida_alphacrystal.calculations.parser import FAILED
 from aiida_alphacrystal.calculations.predict import validate_device
@@ -151,9 +151,7 @@ class PredictWorkChain(WorkChain):
         spec.outline(
             cls.setup,
             if_(cls.is_computed)(cls.take_over).else_(
-                cls.run_models,
                 if_(cls.has_code)(cls.submit_job, cls.inspect_job).else_(cls.run_reconstruct, cls.run_relax),
-                cls.run_rank,
             ),
             if_(cls.should_refine)(cls.run_refine, cls.inspect_refine),
         )
@@ -299,16 +297,13 @@ class PredictWorkChain(WorkChain):
         self._attach_ranking()
         return None
 
-    def run_models(self) -> ExitCode | None:
-        """Describe the atoms, and predict cells and distances.
-
-        These stages are short, and what they have stored is found again where the worker dies between them.
-        """
-        return self._featurize() or self._predict_cells() or self._predict_distances()
-
     def run_reconstruct(self) -> ExitCode | None:
-        """Rebuild candidates."""
-        error = self._run_stage(
+        """Run the networks and rebuild candidates.
+
+        Short stages have no step of their own, since AiiDA saves the work chain after each; what they have stored is
+        found again where the worker dies in the step.
+        """
+        error = self._run_networks() or self._run_stage(
             'reconstruct',
             features=self._found('featurize')['features'],
             cells=self._found('predict_cells')['cells'],
@@ -321,18 +316,20 @@ class PredictWorkChain(WorkChain):
         return self._check_candidates()
 
     def run_relax(self) -> ExitCode | None:
-        """Relax every candidate."""
+        """Relax every candidate and rank the relaxed structures."""
         structures = self._found('reconstruct')['structures']
         if error := self._run_stage('relax', potential=self.inputs.potential, structures=structures):
             return error
-        return self._check_relaxations()
+        return self._check_relaxations() or self._rank()
 
     def has_code(self) -> bool:
         """Return whether a job reconstructs and relaxes."""
         return 'code' in self.inputs
 
-    def submit_job(self) -> ToContext:
-        """Hand reconstruction and relaxation to a job, unless an earlier try of this step has done so."""
+    def submit_job(self) -> ToContext | ExitCode:
+        """Run the networks, and hand the rest to a job, unless an earlier try of this step has done so."""
+        if error := self._run_networks():
+            return error
         report_progress('reconstruct', 0, 1)
         earlier = called_before(self.node, 'job')
         if earlier:
@@ -346,13 +343,13 @@ class PredictWorkChain(WorkChain):
         return ToContext(job=self.submit(PredictBaseWorkChain, job=job, metadata={'call_link_label': 'job'}))
 
     def inspect_job(self) -> ExitCode | None:
-        """Take over what the job has found."""
+        """Take over what the job has found, and rank it."""
         job = self.ctx.job
         found = job.outputs.predictions[_COMPOUND] if 'predictions' in job.outputs else {}
         if error := self._take_results(found):
             return error
         if job.is_finished_ok:
-            return None
+            return self._rank()
         for report in job.outputs.reports.values() if 'reports' in job.outputs else ():
             for row in report['rows']:
                 if row['state'] == FAILED:
@@ -360,18 +357,6 @@ class PredictWorkChain(WorkChain):
         known = {code.status for code in self.exit_codes.values()} - {410}
         status = job.exit_status if job.exit_status in known else _JOB_FAILED
         return own_exit_code(self, status, f'The job <{job.pk}> failed: {job.exit_message or "it was stopped."}', 'job')
-
-    def run_rank(self) -> ExitCode | None:
-        """Rank the relaxed structures."""
-        error = self._run_stage(
-            'rank',
-            candidates=self._found('reconstruct')['candidates'],
-            relaxations=self._found('relax')['relaxations'],
-        )
-        if error:
-            return error
-        self._attach_ranking()
-        return None
 
     def should_refine(self) -> bool:
         """Return whether the best structures are to be refined with DFT."""
@@ -392,6 +377,10 @@ class PredictWorkChain(WorkChain):
             return None
         message = refinement.exit_message or 'it did not finish.'
         return own_exit_code(self, refinement.exit_status or 430, message, 'refine')
+
+    def _run_networks(self) -> ExitCode | None:
+        """Describe the atoms, and predict cells and distances."""
+        return self._featurize() or self._predict_cells() or self._predict_distances()
 
     def _featurize(self) -> ExitCode | None:
         """Describe the atoms."""
@@ -421,6 +410,18 @@ class PredictWorkChain(WorkChain):
         if error:
             return error
         self.out('distances', self._found('predict_distances')['distances'])
+        return None
+
+    def _rank(self) -> ExitCode | None:
+        """Rank the relaxed structures and attach the ranking."""
+        error = self._run_stage(
+            'rank',
+            candidates=self._found('reconstruct')['candidates'],
+            relaxations=self._found('relax')['relaxations'],
+        )
+        if error:
+            return error
+        self._attach_ranking()
         return None
 
     def _attach_ranking(self) -> None:
@@ -513,7 +514,7 @@ class PredictWorkChain(WorkChain):
             self._kept[stage] = _outputs(earlier)
             return None
         function = getattr(calcfunctions, stage)
-        parameters = orm.Dict(stage_parameters(stage, self._settings))
+        parameters = stage_parameters_node(stage, self._settings)
         try:
             outputs, node = function.run_get_node(parameters=parameters, metadata={'call_link_label': stage}, **inputs)
         except KilledError:

@@ -182,6 +182,16 @@ def test_same_seed_gives_the_same_ranking(prediction, run_prediction):
         assert again.outputs.structures[label].base.attributes.all == structure.base.attributes.all
 
 
+def test_predictions_of_one_process_share_the_nodes_of_equal_settings(run_prediction):
+    first, second = (run_prediction('NaCl', overrides={'rank': {'top': top}}) for top in (2, 1))
+    shared = [
+        one.inputs.parameters.uuid == other.inputs.parameters.uuid
+        for one, other in zip(stages_of(first), stages_of(second), strict=True)
+    ]
+    assert shared == [True] * 5 + [False]
+    assert stages_of(second)[-1].inputs.parameters['rank']['top'] == 1
+
+
 def test_finds_what_the_engine_finds_to_the_last_bit(prediction):
     settings = PredictionSettings.from_dict(prediction.inputs.parameters.get_dict())
     potential = load_potential(prediction.inputs.potential.to_files())

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from aiida_alphacrystal.engine.errors import PotentialError, one_sentence
+from aiida_alphacrystal.engine.memory import exempt_from_collection
 from aiida_alphacrystal.engine.relax.ase_backend import AsePotential
 from aiida_alphacrystal.engine.relax.ase_calculators import KIND, PREFIX, calculator_files, read_calculator_file
 from aiida_alphacrystal.engine.relax.base import AtomArrays, Evaluation, Potential, PotentialFiles
@@ -106,6 +107,7 @@ def load_potential(files: PotentialFiles, check: bool = True, device: str = 'cpu
     key = (files.sha256, files.name, check, device)
     if key not in _LOADED:
         _LOADED[key] = _checked(files, device) if check else _load(files, 'source', device)
+        exempt_from_collection()
     return _LOADED[key]
 
 

@@ -81,19 +81,19 @@ def _relax_competing(node: WorkChainNode) -> ArrayData:
     from aiida.engine import run_get_node
     from aiida.manage.caching import enable_caching
 
-    from aiida_alphacrystal.calcfunctions.parameters import read_settings, stage_parameters
+    from aiida_alphacrystal.calcfunctions.parameters import read_settings, stage_parameters_node
     from aiida_alphacrystal.calcfunctions.relax_competing import relax_competing
 
     settings = read_settings(node.inputs.parameters)
     relaxed = dataclasses.replace(settings.relax, max_steps=max(settings.relax.max_steps, _LEAST_STEPS))
-    parameters = stage_parameters('relax_competing', dataclasses.replace(settings, relax=relaxed))
+    parameters = stage_parameters_node('relax_competing', dataclasses.replace(settings, relax=relaxed))
     with enable_caching():
         outputs, made = run_get_node(
             relax_competing,
             templates=node.inputs.models.templates,
             potential=node.inputs.potential,
             chemical_system=orm.Str(_chemical_system(node)),
-            parameters=orm.Dict(parameters),
+            parameters=parameters,
         )
     if not made.is_finished_ok:
         raise Failure(f'The known compounds could not be relaxed: {made.exit_message}')

@@ -24,7 +24,7 @@ ALGORITHM_VERSIONS: Mapping[str, int] = MappingProxyType(
         'featurize': 1,
         'predict_cells': 4,
         'predict_distances': 2,
-        'reconstruct': 11,
+        'reconstruct': 12,
         'relax': 5,
         'rank': 7,
         'rank_refined': 1,

@@ -69,11 +69,12 @@ class CellSettings:
 class TemplateSettings:
     """The template source of stage 4.
 
-    :param max_candidates: how many distinct substituted prototypes enter the pool; 0 switches the source off.
+    :param max_candidates: how many distinct substituted prototypes enter the pool; 0 switches the source off. One in
+        five is there for the votes for its own type, whether or not it matches another one.
     :param decorations: whether prototypes of other stoichiometries are tried as well, with sites merged or split.
     """
 
-    max_candidates: int = 20
+    max_candidates: int = 25
     decorations: bool = True
 
 

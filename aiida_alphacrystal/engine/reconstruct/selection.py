@@ -86,6 +86,7 @@ class Proposal:
     :param volume_per_atom: cubic angstrom.
     :param nearest: the known compound that says most for it.
     :param share: share of all votes for arrangements that it matches and that the proposals before it leave open.
+    :param own_share: share of all votes for the arrangement itself.
     :param support: logarithm of all votes for the formula; the lower, the further away is what is known.
     :param overlaps: whether a substitution before it matches it; always true of a decoration, which may be anything.
     :param voters: known compounds that have the prototype, and what each says; none for a decoration.
@@ -98,6 +99,7 @@ class Proposal:
     volume_per_atom: float
     nearest: int
     share: float = 0.0
+    own_share: float = 0.0
     support: float = 0.0
     overlaps: bool = True
     voters: tuple[Voter, ...] = ()
@@ -122,15 +124,20 @@ def rank_proposals(
     most: int,
     excluded: npt.NDArray[np.bool_] | None = None,
     decorate: bool = True,
+    types: int = 0,
 ) -> list[Proposal]:
     """Return arrangements for a formula in the order in which they should be tried.
+
+    After those that add most may come others that have most votes of their own: crystals of another type which a
+    candidate before them matches, since the criterion takes zincblende for rock salt.
 
     :param library: the prototypes.
     :param formula: what to place; with its formula units where they are fixed.
     :param max_atoms: the largest primitive cell.
-    :param most: how many to return.
+    :param most: how many to choose by what they add.
     :param excluded: known compounds that may not vote, shape (members,); none by default.
     :param decorate: whether other stoichiometries are looked at as well.
+    :param types: how many more to choose by their own votes.
     """
     cells, logits, decorations = [], [], []
     for units in formula.allowed_formula_units(max_atoms):
@@ -151,7 +158,7 @@ def rank_proposals(
     normaliser = float(every.max() + np.log(np.exp(every - every.max()).sum()))
     shares = [np.exp(votes - normaliser) for votes in logits]
     waiting = [(math.exp(logit - normaliser), entry) for logit, entry in decorations]
-    chosen = _choose(library, cells, shares, waiting, most)
+    chosen = _choose(library, cells, shares, waiting, most, types)
     return [dataclasses.replace(proposal, support=normaliser) for proposal in chosen]
 
 
@@ -173,23 +180,26 @@ def _choose(
     shares: Sequence[FloatArray],
     decorations: Sequence[tuple[float, Proposal]],
     most: int,
+    types: int,
 ) -> list[Proposal]:
-    """Take what adds most, again and again."""
+    """Take what adds most, again and again, and then what has most votes of its own."""
     left = [share.copy() for share in shares]
     free = [np.ones(len(share), dtype=bool) for share in shares]
     waiting = list(decorations)
     chosen: list[Proposal] = []
-    while len(chosen) < most:
+    while len(chosen) < most + types:
         best: tuple[float, int, int] = (-1.0, -1, -1)
         for index, cell in enumerate(cells):
-            gains = cell.alike @ left[index] + _OWN_VOTES * left[index] + _TIE * shares[index]
+            gains = shares[index]
+            if len(chosen) < most:
+                gains = cell.alike @ left[index] + _OWN_VOTES * left[index] + _TIE * shares[index]
             gains = np.where(free[index], gains, -1.0)
             place = int(gains.argmax()) if len(gains) else -1
             if place >= 0 and gains[place] > best[0]:
                 best = (float(gains[place]), index, place)
         if waiting and waiting[0][0] > best[0]:
             share, proposal = waiting.pop(0)
-            chosen.append(dataclasses.replace(proposal, share=share))
+            chosen.append(dataclasses.replace(proposal, share=share, own_share=share))
             continue
         gain, index, place = best
         if index < 0 or gain < 0.0:
@@ -198,8 +208,9 @@ def _choose(
         overlaps = bool((cells[index].alike[place] & ~free[index]).any())
         free[index][place] = False
         left[index] = left[index] * np.where(cells[index].alike[place], _LEFT_OPEN, 1.0)
+        own_share = float(shares[index][place])
         proposal = _substitution(library, cells[index], place)
-        chosen.append(dataclasses.replace(proposal, share=share, overlaps=overlaps))
+        chosen.append(dataclasses.replace(proposal, share=share, own_share=own_share, overlaps=overlaps))
     return chosen
 
 

@@ -8,6 +8,7 @@ volume. Here the known compounds vote, and the candidates are chosen to be right
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,9 @@ _SAME = 0.98
 #: Decorations are less certain: above this they only repeat what is there.
 _REPEATED = 0.9
 
+#: One in so many candidates is chosen by the votes for its own type, whether or not another one matches it.
+_ONE_OF_ITS_TYPE = 5
+
 #: How many more proposals are made than candidates are wanted, since some turn out to be the same structure.
 _SPARE = 10
 
@@ -80,7 +84,7 @@ def distinct_candidates(
     max_atoms: int,
     excluded: npt.NDArray[np.bool_] | None = None,
 ) -> list[tuple[Candidate, Proposal]]:
-    """Return candidates with the proposals that they were built from.
+    """Return candidates with the proposals that they were built from, those that add most first.
 
     :param library: the prototypes.
     :param formula: what to place; with its formula units where they are fixed.
@@ -91,19 +95,27 @@ def distinct_candidates(
     most = settings.max_candidates
     if most == 0:
         return []
-    chosen: list[tuple[Candidate, Proposal]] = []
+    types = most // _ONE_OF_ITS_TYPE
+    proposals = rank_proposals(
+        library, formula, max_atoms, most - types + _SPARE, excluded, settings.decorations, types + _SPARE
+    )
+    distinct = _distinct(library, formula, proposals)
+    chosen = list(itertools.islice(distinct, most - types))
+    chosen += sorted(distinct, key=lambda proposal: -proposal.own_share)[: most - len(chosen)]
+    chosen.sort(key=lambda proposal: -proposal.share)
+    return [(build_candidate(library, formula, proposal), proposal) for proposal in chosen]
+
+
+def _distinct(library: PrototypeLibrary, formula: Formula, proposals: Sequence[Proposal]) -> Iterator[Proposal]:
+    """Yield the proposals that are not the same structure as one before them."""
     prints: list[tuple[npt.NDArray[np.float64], str]] = []
-    for proposal in rank_proposals(library, formula, max_atoms, most + _SPARE, excluded, settings.decorations):
+    for proposal in proposals:
         fingerprint = _fingerprint(library, formula, proposal)
         limit = _SAME if proposal.kind == KINDS[0] else _REPEATED
         rivals = [other for other, kind in prints if proposal.overlaps or kind != KINDS[0]]
-        if any(float(fingerprint @ other) > limit for other in rivals):
-            continue
-        chosen.append((build_candidate(library, formula, proposal), proposal))
-        prints.append((fingerprint, proposal.kind))
-        if len(chosen) == most:
-            break
-    return chosen
+        if all(float(fingerprint @ other) <= limit for other in rivals):
+            prints.append((fingerprint, proposal.kind))
+            yield proposal
 
 
 def same_stoichiometry(library: PrototypeLibrary, formula: Formula, max_atoms: int) -> Iterator[Structure]:

@@ -44,7 +44,7 @@ __all__ = ('train_templates',)
 #: Every so many formulas one is kept back from learning, for the calibration.
 _HELD_BACK = 10
 _MAX_CALIBRATION = 1500
-_SETTINGS = TemplateSettings(max_candidates=20)
+_SETTINGS = TemplateSettings()
 _TOPS = (1, 5, 20)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from aiida_alphacrystal.engine.composition import parse_formula
 from aiida_alphacrystal.engine.reconstruct.arrangements import Wanted, substitutions
+from aiida_alphacrystal.engine.reconstruct.library import load_library
 from aiida_alphacrystal.engine.reconstruct.likeness import find_likenesses
 from aiida_alphacrystal.engine.reconstruct.selection import KINDS, rank_proposals
 
@@ -37,6 +38,22 @@ def test_a_candidate_takes_the_votes_of_all_that_it_matches(library):
     assert salts[0].share > 0.5
     assert salts[1].share < 0.05
     assert [salt.overlaps for salt in salts] == [False, True]
+
+
+def test_types_that_the_criterion_does_not_tell_apart_come_last_by_their_own_votes():
+    """Zincblende matches rock salt, and takes all its votes."""
+    shipped = load_library()
+    formula = parse_formula('MgO')
+    chosen = rank_proposals(shipped, formula, 20, 20)
+    every = rank_proposals(shipped, formula, 20, 20, types=10)
+    assert every[:20] == chosen
+    spacegroups = [int(shipped.spacegroups[proposal.prototype]) for proposal in every]
+    assert 216 in spacegroups[:20]
+    assert 225 not in spacegroups[:20]
+    assert 225 in spacegroups[20:]
+    own = [proposal.own_share for proposal in every[20:]]
+    assert own == sorted(own, reverse=True)
+    assert all(proposal.overlaps for proposal in every[20:] if proposal.own_share > proposal.share)
 
 
 def test_only_one_order_of_the_cations_is_likely(library):

@@ -82,6 +82,13 @@ def test_the_shipped_library_offers_several_numbers_of_formula_units():
     assert all(len(candidate.structure) == 3 * candidate.formula_units for candidate in candidates)
 
 
+def test_rock_salt_is_offered_beside_zincblende_and_what_adds_most_comes_first():
+    found = distinct_candidates(load_library(), parse_formula('MgO'), TemplateSettings(max_candidates=20), 20)
+    assert {216, 225} <= {candidate.spacegroup for candidate, _ in found}
+    shares = [proposal.share for _, proposal in found]
+    assert shares == sorted(shares, reverse=True)
+
+
 def test_probabilities_are_those_of_the_first_right_candidate(library):
     candidates = propose(library, parse_formula('KF'), TemplateSettings(), 20)
     stated = [candidate.probability for candidate in candidates]

@@ -6,12 +6,11 @@ import dataclasses
 import math
 import re
 import warnings
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Mapping, Sequence
 
 from aiida_alphacrystal.engine.errors import FormulaError, TooManyAtomsError
 
-__all__ = ('DEFAULT_MAX_ATOMS', 'Formula', 'formula_from_counts', 'parse_formula')
+__all__ = ('DEFAULT_MAX_ATOMS', 'Formula', 'formula_from_counts', 'parse_formula', 'reduced_counts')
 
 #: Largest primitive cell of the default pipeline, the size of the MP-20 benchmark; the paper stops at 12.
 DEFAULT_MAX_ATOMS = 20
@@ -117,13 +116,22 @@ def formula_from_counts(
             f'The formula {_join(tuple(whole), tuple(whole.values()))} holds {natoms} atoms, more than the limit of '
             f'{max_atoms} per cell: give a smaller formula unit or raise the limit as far as the network allows.'
         )
-    divisor = reduce(math.gcd, whole.values())
+    divisor = math.gcd(*whole.values())
     elements = tuple(sorted(whole, key=_electronegativity_order))
     return Formula(
         elements=elements,
-        counts=tuple(whole[symbol] // divisor for symbol in elements),
+        counts=reduced_counts([whole[symbol] for symbol in elements]),
         formula_units=divisor if divisor > 1 or fix_cell else None,
     )
+
+
+def reduced_counts(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return the atoms of each element in the smallest formula unit.
+
+    :param counts: atoms of each element in some cell.
+    """
+    divisor = math.gcd(*counts)
+    return tuple(count // divisor for count in counts)
 
 
 def _read_groups(text: str, original: str) -> dict[str, int]:

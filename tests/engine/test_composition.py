@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, parse_formula
+from aiida_alphacrystal.engine.composition import Formula, formula_from_counts, parse_formula, reduced_counts
 from aiida_alphacrystal.engine.errors import FormulaError, TooManyAtomsError
 
 
@@ -114,3 +114,10 @@ def test_text_and_counts_agree(counts):
 def test_any_text_is_read_or_refused(text):
     with contextlib.suppress(FormulaError):
         assert 1 <= parse_formula(text).atoms_per_unit <= 20
+
+
+@pytest.mark.parametrize(
+    ('counts', 'reduced'), [((4, 6), (2, 3)), ([1, 3], (1, 3)), ((8,), (1,)), ((6, 12, 18), (1, 2, 3))]
+)
+def test_counts_are_reduced(counts, reduced):
+    assert reduced_counts(counts) == reduced

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import spglib
 
 from aiida_alphacrystal.engine.cells.descriptors import centring_factor, shape_of_lattice
+from aiida_alphacrystal.engine.composition import reduced_counts
 from aiida_alphacrystal.engine.reconstruct.arrangements import Wanted, substitutions
 from aiida_alphacrystal.engine.symmetry import SYMMETRY_TOLERANCE
 
@@ -153,9 +154,8 @@ class TemplateVotes:
         }
         for member, prototype in enumerate(library.member_prototypes.tolist()):
             counts = counts_of[prototype]
-            divisor = math.gcd(*counts)
             numbers = library.member_elements[member, : len(counts)].tolist()
-            found[frozenset(zip(numbers, [count // divisor for count in counts], strict=True))].append(member)
+            found[frozenset(zip(numbers, reduced_counts(counts), strict=True))].append(member)
         return {key: np.array(members) for key, members in found.items()}
 
     @property

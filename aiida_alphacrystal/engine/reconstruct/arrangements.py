@@ -7,13 +7,13 @@ of the prototype. A decoration has other groups: two slots may hold one element,
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from aiida_alphacrystal.engine.composition import reduced_counts
 from aiida_alphacrystal.engine.features import atomic_numbers
 from aiida_alphacrystal.engine.reconstruct.prototypes import slot_orders
 
@@ -242,7 +242,7 @@ def _nearest_of_any_size(library: PrototypeLibrary, wanted: Wanted, excluded: np
     """
     costs = []
     for counts in library.classes:
-        if _stoichiometry(counts) != _stoichiometry(wanted.counts):
+        if reduced_counts(counts) != reduced_counts(wanted.counts):
             continue
         members, context = _voters(library, counts, excluded)
         cell = wanted.of_size(library, counts)
@@ -252,11 +252,6 @@ def _nearest_of_any_size(library: PrototypeLibrary, wanted: Wanted, excluded: np
             found = _costs(library, cell, members[others], context[torch.from_numpy(others)], slots, groups, orders)
             costs.append(float(found.min()))
     return min(costs, default=0.0)
-
-
-def _stoichiometry(counts: tuple[int, ...]) -> tuple[int, ...]:
-    divisor = math.gcd(*counts)
-    return tuple(count // divisor for count in counts)
 
 
 def _pool(

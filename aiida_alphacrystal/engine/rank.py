@@ -30,6 +30,10 @@ _MATCHER = StructureMatcher(ltol=0.2, stol=0.2, angle_tol=5)
 #: Structures whose energies differ by more (eV/atom) are not compared.
 _SAME_ENERGY = 0.02
 
+#: Nor are those whose volumes per atom differ by more than this factor: the matcher scales them to one volume, and so
+#: takes wurtzite for the planar type that it is flattened to. Relaxations of one soft crystal end within a few percent.
+_SAME_VOLUME = 1.08
+
 #: Among equal structures those stand for all that are no further (eV/atom) above the lowest: less than potentials err.
 _NO_DIFFERENCE = 0.005
 
@@ -120,11 +124,15 @@ def same_structure(first: Structure, first_energy: float, second: Structure, sec
     :param second: the other structure.
     :param second_energy: its energy with the same method, eV/atom.
     """
-    return _same_energy(first_energy, second_energy) and bool(_MATCHER.fit(first, second))
+    if not _comparable(first, first_energy, second, second_energy):
+        return False
+    return bool(_MATCHER.fit(first, second))
 
 
-def _same_energy(first: float, second: float) -> bool:
-    return abs(first - second) <= _SAME_ENERGY
+def _comparable(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:
+    """Return whether energy and volume allow two structures to be the same."""
+    smaller, larger = sorted(structure.volume / len(structure) for structure in (first, second))
+    return abs(first_energy - second_energy) <= _SAME_ENERGY and larger <= _SAME_VOLUME * smaller
 
 
 def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
@@ -135,10 +143,11 @@ def _distinct(relaxations: Sequence[Relaxation]) -> list[list[int]]:
         if relaxation.reason is None and math.isfinite(relaxation.energy)
     ]
     energies = {index: relaxations[index].energy for index in relaxed}
-    reduced = functools.cache(lambda index: reduced_structure(relaxations[index].structure))
+    structures = {index: relaxations[index].structure for index in relaxed}
+    reduced = functools.cache(lambda index: reduced_structure(structures[index]))
 
     def same(first: int, second: int) -> bool:
-        if not _same_energy(energies[first], energies[second]):
+        if not _comparable(structures[first], energies[first], structures[second], energies[second]):
             return False
         return bool(_MATCHER.fit(reduced(first), reduced(second), skip_structure_reduction=True))
 

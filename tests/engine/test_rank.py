@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from aiida_alphacrystal.engine.rank import rank_candidates
+from aiida_alphacrystal.engine.rank import rank_candidates, same_structure
 from aiida_alphacrystal.engine.rank_model import CandidateFacts
 from aiida_alphacrystal.engine.relax import Relaxation, relaxed_formation_energy
 from aiida_alphacrystal.engine.settings import RankSettings
@@ -102,6 +102,28 @@ def test_the_likelier_of_equal_structures_of_one_symmetry_is_shown():
     assert (place.index, place.duplicates) == (1, (0,))
     (place,) = ranked_perovskites([1.0, 1.0], relaxations)
     assert (place.index, place.duplicates) == (0, (1,))
+
+
+def wurtzite(a=3.66, c=5.86, u=0.385):
+    """Wurtzite, or with u = 0.5 the planar type that it is flattened to."""
+    sites = [[1 / 3, 2 / 3, 0], [2 / 3, 1 / 3, 0.5], [1 / 3, 2 / 3, u], [2 / 3, 1 / 3, 0.5 + u]]
+    return Structure(Lattice.hexagonal(a, c), ['Na', 'Na', 'Cl', 'Cl'], sites)
+
+
+def test_wurtzite_and_its_planar_type_differ_in_volume():
+    planar = wurtzite(3.87, 4.8, 0.5)
+    ranking = ranked([0.0, 0.0], [relaxed(wurtzite(), -3.4), relaxed(planar, -3.395)])
+    assert [(place.index, place.spacegroup, place.duplicates) for place in ranking] == [(0, 186, ()), (1, 194, ())]
+    swollen = planar.copy()
+    swollen.scale_lattice(0.95 * wurtzite().volume)
+    ranking = ranked([0.0, 0.0], [relaxed(wurtzite(), -3.4), relaxed(swollen, -3.395)])
+    assert [(place.index, place.duplicates) for place in ranking] == [(1, (0,))]
+
+
+@pytest.mark.parametrize(('expansion', 'same'), [(1.07, True), (1 / 1.07, True), (1.09, False), (1 / 1.09, False)])
+def test_a_crystal_that_is_much_larger_is_another_one(expansion, same):
+    larger = rock_salt(5.64 * expansion ** (1 / 3)) * (2, 1, 1)
+    assert same_structure(rock_salt(), -3.4, larger, -3.4) is same
 
 
 def test_failed_relaxations_are_left_out():

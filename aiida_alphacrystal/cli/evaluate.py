@@ -145,17 +145,17 @@ def _make_plan(protocol: str, sources: tuple[str, ...], potential: str | None, s
     from aiida_alphacrystal.engine.evaluation import Plan
     from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
     from aiida_alphacrystal.engine.settings import PredictionSettings
-    from aiida_alphacrystal.workchains.protocols import protocol_parameters
+    from aiida_alphacrystal.workchains.protocols import protocol_models, protocol_parameters
 
     values = protocol_parameters('predict', PredictionSettings().to_dict(), protocol)
-    settings = PredictionSettings.from_dict(values)
+    settings, models = PredictionSettings.from_dict(values), protocol_models('predict', protocol)
     if potential is None:
-        return Plan(settings, sources, None, seed)
+        return Plan(settings, sources, None, seed, models)
     resolved = resolve_potential(potential)
     if resolved.notice:
         raise BadInput(f'{resolved.notice.rstrip(".")}; an evaluation must not: give --potential {DEFAULT_POTENTIAL}.')
     load_potential(resolved.files)  # refuses one that fails its test, before any process is started
-    return Plan(settings, sources, resolved.files, seed)
+    return Plan(settings, sources, resolved.files, seed, models)
 
 
 def _journal(directory: Path | None, described: dict[str, Any]) -> contextlib.AbstractContextManager[Journal | None]:

@@ -84,16 +84,18 @@ class ModelData(orm.SinglefileData):
         return existing or cls(io.BytesIO(data), purpose=purpose, card=card)
 
     @classmethod
-    def shipped(cls, purpose: str) -> Self:
-        """Return the weights that the package carries, as a node that may still be unstored.
+    def shipped(cls, purpose: str, name: str | None = None) -> Self:
+        """Return weights that the package carries, as a node that may still be unstored.
 
         :param purpose: one of :attr:`PURPOSES`.
+        :param name: of others than the usual ones, such as ``distances-reference``.
         :raises ModelError: if the installation lacks them.
         """
         from aiida_alphacrystal.engine.checkpoint import read_shipped
 
-        card = json.loads(read_shipped(f'{purpose}.json'))
-        return cls.get_or_create(read_shipped(f'{purpose}.safetensors'), purpose, card)
+        stem = name or purpose
+        card = json.loads(read_shipped(f'{stem}.json'))
+        return cls.get_or_create(read_shipped(f'{stem}.safetensors'), purpose, card)
 
     @property
     def purpose(self) -> str:

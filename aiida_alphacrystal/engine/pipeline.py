@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from aiida_alphacrystal.engine.cells import TemplateVotes, load_cell_model, predict_cells
+from aiida_alphacrystal.engine.checkpoint import read_shipped
 from aiida_alphacrystal.engine.errors import AlphaCrystalError
 from aiida_alphacrystal.engine.features import featurize
 from aiida_alphacrystal.engine.network import load_network, predict_distances
@@ -110,9 +111,18 @@ class Prediction:
     ranking: tuple[RankedCandidate, ...]
 
 
-def load_models() -> Models:
-    """Load the weights that the package carries."""
-    return Models(distances=load_network(), cells=load_cell_model(), templates=load_library())
+def load_models(names: Mapping[str, str] | None = None) -> Models:
+    """Load weights that the package carries.
+
+    :param names: which ones in place of the usual ones by purpose, such as ``{'distances': 'distances-reference'}``.
+    :raises ModelError: if the package has none of that name.
+    """
+    contents = {purpose: read_shipped(f'{name}.safetensors') for purpose, name in (names or {}).items()}
+    return Models(
+        distances=load_network(contents.get('distances')),
+        cells=load_cell_model(contents.get('cells')),
+        templates=load_library(contents.get('templates')),
+    )
 
 
 def hypotheses(formula: Formula, models: Models, settings: PredictionSettings) -> tuple[CellHypothesis, ...]:

@@ -57,12 +57,14 @@ class CellSettings:
     :param spacegroup: international number of the space group that every candidate shall have; 0 leaves it open.
     :param crystal_system: that of every candidate, such as ``cubic``; empty leaves it open.
     :param lattice: conventional a, b, c (A) and alpha, beta, gamma (degrees) of the search; empty leaves it open.
+    :param votes: whether known crystals of the stoichiometry have a say; the composition alone decides without them.
     """
 
     max_hypotheses: int = 8
     spacegroup: int = 0
     crystal_system: str = ''
     lattice: tuple[float, ...] = ()
+    votes: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

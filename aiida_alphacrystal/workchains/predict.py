@@ -30,7 +30,12 @@ from aiida_alphacrystal.engine.progress import report as report_progress
 from aiida_alphacrystal.engine.rank_model import with_weights
 from aiida_alphacrystal.engine.settings import DEFAULT_POTENTIAL, PredictionSettings, check_seed
 from aiida_alphacrystal.workchains.base import PredictBaseWorkChain, job_inputs
-from aiida_alphacrystal.workchains.protocols import available_protocols, default_protocol, protocol_parameters
+from aiida_alphacrystal.workchains.protocols import (
+    available_protocols,
+    default_protocol,
+    protocol_models,
+    protocol_parameters,
+)
 from aiida_alphacrystal.workchains.recovery import called_before, finished_before
 from aiida_alphacrystal.workchains.refine import RefineWorkChain, check_refinement
 
@@ -240,7 +245,7 @@ class PredictWorkChain(WorkChain):
         else:
             builder.formula = formula
         builder.parameters = orm.Dict(parameters)
-        builder.models = _model_inputs(models or {})
+        builder.models = _model_inputs(models or {}, protocol_models('predict', protocol))
         if isinstance(potential, PotentialData):
             builder.potential = potential
         else:
@@ -564,27 +569,29 @@ def check_potential(potential: PotentialData, elements: Iterable[str] = ()) -> N
     load_potential(potential.to_files()).check_elements(frozenset(elements))
 
 
-def _model_inputs(models: Mapping[str, ModelData | Path]) -> dict[str, ModelData]:
+def _model_inputs(models: Mapping[str, ModelData | Path], names: Mapping[str, str]) -> dict[str, ModelData]:
     """Return the node of the weights of every stage, those of the package where none are given.
 
     :param models: nodes or files by purpose.
+    :param names: which of the package by purpose, where it is not the usual ones.
     :raises ModelError: if a purpose is unknown, or a file cannot be read.
     """
     unknown = sorted(models.keys() - set(ModelData.PURPOSES))
     if unknown:
         raise ModelError(f'No stage uses weights for {unknown[0]!r}: give {", ".join(ModelData.PURPOSES)}.')
-    return {purpose: _model_input(purpose, models.get(purpose)) for purpose in ModelData.PURPOSES}
+    return {purpose: _model_input(purpose, models.get(purpose), names.get(purpose)) for purpose in ModelData.PURPOSES}
 
 
-def _model_input(purpose: str, model: ModelData | Path | None) -> ModelData:
+def _model_input(purpose: str, model: ModelData | Path | None, name: str | None) -> ModelData:
     """Return the node of the weights of one stage.
 
     :param purpose: the stage.
     :param model: a node, a file, or None for the weights of the package.
+    :param name: which of the package, None for the usual ones.
     :raises ModelError: if the file cannot be read.
     """
     if model is None:
-        return ModelData.shipped(purpose)
+        return ModelData.shipped(purpose, name)
     if isinstance(model, ModelData):
         return model
     return model_from_file(purpose, model)

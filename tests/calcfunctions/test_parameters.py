@@ -29,7 +29,7 @@ def test_a_stage_sees_its_own_part_only():
     assert stage_parameters('predict_cells', SETTINGS) == {
         'algorithm_version': ALGORITHM_VERSIONS['predict_cells'],
         'max_atoms': 12,
-        'cells': {'max_hypotheses': 3, 'spacegroup': 0, 'crystal_system': '', 'lattice': []},
+        'cells': {'max_hypotheses': 3, 'spacegroup': 0, 'crystal_system': '', 'lattice': [], 'votes': True},
     }
 
 

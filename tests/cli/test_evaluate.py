@@ -77,6 +77,12 @@ def test_the_table_names_the_controls(cli, few):
     assert max(len(line) for line in printed.splitlines()) <= 100
 
 
+def test_the_paper_has_its_own_network(cli, few):
+    options = ('--no-relax', '--sources', 'nearest-template', '--limit', 1, '--protocol', 'paper', '--json')
+    summary = json.loads(evaluate(cli, few, *options))
+    assert set(summary['weights']) == {'distances-reference.safetensors', 'cells.safetensors', 'templates.safetensors'}
+
+
 def test_killed_and_resumed(cli, crystals_file, tmp_path):
     """Kill it while it relaxes, and go on: the table is that of an evaluation that was left alone."""
     small = tmp_path / 'small.jsonl'

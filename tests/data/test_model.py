@@ -65,6 +65,12 @@ def test_shipped(purpose):
     assert ModelData.shipped(purpose).uuid == node.uuid
 
 
+def test_the_network_of_the_paper_is_shipped_as_well():
+    node = ModelData.shipped('distances', 'distances-reference')
+    assert (node.purpose, node.card['settings']['network']) == ('distances', 'reference')
+    assert node.sha256 != ModelData.shipped('distances').sha256
+
+
 def test_unknown_purpose():
     with pytest.raises(ValueError, match="'tea': give one of distances, cells, templates"):
         make(purpose='tea')

@@ -5,7 +5,7 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_alphacrystal.engine import pipeline
 from aiida_alphacrystal.engine.composition import formula_from_counts, parse_formula
-from aiida_alphacrystal.engine.errors import SettingsError, UnsupportedElementError
+from aiida_alphacrystal.engine.errors import ModelError, SettingsError, UnsupportedElementError
 from aiida_alphacrystal.engine.metrics import normalised_rms
 from aiida_alphacrystal.engine.progress import reporting
 from aiida_alphacrystal.engine.relax import load_potential, resolve_potential
@@ -30,6 +30,21 @@ def models():
 @pytest.fixture(scope='module')
 def potential():
     return load_potential(resolve_potential('chgnet').files)
+
+
+def test_models_of_another_name(models):
+    paper = pipeline.load_models({'distances': 'distances-reference'})
+    formula = parse_formula('NaCl')
+    cells = pipeline.hypotheses(formula, models, TINY)
+    assert pipeline.hypotheses(formula, paper, TINY) == cells
+    shapes = {
+        name: prediction.probabilities.shape[-1]
+        for name, one in (('ours', models), ('paper', paper))
+        for prediction in pipeline.expectations(formula, cells[:1], one, TINY).values()
+    }
+    assert shapes == {'ours': 64, 'paper': 20}
+    with pytest.raises(ModelError, match=r'lacks its weights tea\.safetensors'):
+        pipeline.load_models({'cells': 'tea'})
 
 
 def test_rock_salt_is_found(models, potential):

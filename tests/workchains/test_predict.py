@@ -52,6 +52,18 @@ def test_six_stages_in_order(prediction):
     assert sorted(links) == sorted(STAGES)
 
 
+def test_the_method_of_the_paper(tiny_settings):
+    settings = tiny_settings | {'templates': {'max_candidates': 0}}
+    node = run_get_node(PredictWorkChain.get_builder_from_protocol('NaCl', 'paper', settings))[1]
+    assert node.is_finished_ok, node.exit_message
+    assert {prediction.probabilities.shape[-1] for prediction in node.outputs.distances.to_predictions().values()} == {
+        20
+    }
+    assert {row['source'] for row in node.outputs.ranking['rows']} == {'genetic'}
+    energies = [row['formation_energy_per_atom'] for row in node.outputs.ranking['rows']]
+    assert energies == sorted(energies)
+
+
 def test_ranking(prediction):
     ranking = prediction.outputs.ranking
     assert ranking['potential']['name'] == 'chgnet'

@@ -20,7 +20,8 @@ def serialize(value: Any) -> Any:
         plain = {key: serialize(item) for key, item in value.items() if key != 'metadata'}
         return {key: item for key, item in plain.items() if item != {}}
     if isinstance(value, ModelData):
-        return f'weights for {value.purpose}'
+        ours = value.sha256 == ModelData.shipped(value.purpose).sha256
+        return f'weights for {value.purpose}' if ours else f'other weights for {value.purpose}'
     if isinstance(value, PotentialData):
         return f'potential {value.name} ({value.kind})'
     return value.get_dict() if isinstance(value, orm.Dict) else value.value
@@ -37,6 +38,16 @@ def test_formula(kind):
 def test_builder(protocol, data_regression):
     builder = PredictWorkChain.get_builder_from_protocol('SrTiO3', protocol)
     data_regression.check(serialize(builder))
+
+
+def test_the_paper_has_its_own_network(tmp_path):
+    shipped = ModelData.shipped('distances', 'distances-reference')
+    builder = PredictWorkChain.get_builder_from_protocol('SrTiO3', 'paper')
+    assert builder.models['distances'].sha256 == shipped.sha256
+    own = tmp_path / 'distances.safetensors'
+    own.write_bytes(ModelData.shipped('distances').get_content(mode='rb'))
+    builder = PredictWorkChain.get_builder_from_protocol('SrTiO3', 'paper', models={'distances': own})
+    assert builder.models['distances'].sha256 == ModelData.shipped('distances').sha256
 
 
 def test_available_protocols():

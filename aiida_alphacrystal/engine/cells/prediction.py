@@ -68,12 +68,14 @@ def predict_cells(
 
     :param model: the cell predictor.
     :param formula: the compound; with its formula units where they are fixed.
-    :param settings: how many hypotheses to keep, and what the user knows already.
+    :param settings: how many hypotheses to keep, whether known crystals vote, and what the user knows already.
     :param max_atoms: the largest primitive cell.
-    :param templates: the known crystals that vote; None leaves the networks alone.
+    :param templates: the known crystals that may vote; None leaves the networks alone.
     :return: hypotheses by decreasing probability.
     :raises SettingsError: if no cell is as the user wants it.
     """
+    if not settings.votes:
+        templates = None
     composition = torch.from_numpy(_scaled_composition(model, formula))
     votes = None if templates is None else templates.vote(formula, max_atoms)
     with torch.no_grad(), one_thread():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -25,8 +25,8 @@ LONGEST = 20
 #: Packages whose versions decide about results or their scores.
 _PACKAGES = ('torch', 'numpy', 'scipy', 'spglib', 'pymatgen', 'pyxtal', 'chgnet', 'matgl', 'smact')
 
-#: What was learnt, as files of the package.
-_WEIGHTS = ('distances.safetensors', 'cells.safetensors', 'templates.safetensors')
+#: What was learnt, as files of the package without their ending.
+_WEIGHTS = ('distances', 'cells', 'templates')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +37,15 @@ class Plan:
     :param sources: names from ``SOURCES``.
     :param potential: relaxes the candidates and ranks them; None leaves them as they are, in their own order.
     :param seed: of every prediction.
+    :param models: weights of the package in place of the usual ones by purpose, such as
+        ``{'distances': 'distances-reference'}``.
     """
 
     settings: PredictionSettings
     sources: tuple[str, ...] = DEFAULT_SOURCES
     potential: PotentialFiles | None = None
     seed: int = 0
+    models: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what is not checked elsewhere.
@@ -84,6 +87,7 @@ class Plan:
         :param crystals: the known crystals.
         """
         potential = self.potential if self.relaxes else None
+        weights = [f'{self.models.get(purpose, purpose)}.safetensors' for purpose in _WEIGHTS]
         return {
             'sources': list(self.sources),
             'relaxed': self.relaxes,
@@ -91,7 +95,7 @@ class Plan:
             'data_sha256': _hash_crystals(crystals),
             'settings': self.effective_settings.to_dict(),
             'potential': None if potential is None else {'name': potential.name, 'sha256': potential.sha256},
-            'weights': {name: hashlib.sha256(checkpoint.read(None, name)[0]).hexdigest() for name in _WEIGHTS},
+            'weights': {name: hashlib.sha256(checkpoint.read_shipped(name)).hexdigest() for name in weights},
             'versions': {
                 'aiida-alphacrystal': aiida_alphacrystal.__version__,
                 **{name: metadata.version(name) for name in _PACKAGES},

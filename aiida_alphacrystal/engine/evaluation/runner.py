@@ -46,7 +46,7 @@ class _Equipment:
         if self.models is None:
             if self.plan.relaxes and self.plan.potential is not None:
                 self.potential = load_potential(self.plan.potential)
-            self.models = load_models()
+            self.models = load_models(self.plan.models)
         return self.models
 
 

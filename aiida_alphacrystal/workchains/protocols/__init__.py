@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ('available_protocols', 'default_protocol', 'protocol_parameters')
+__all__ = ('available_protocols', 'default_protocol', 'protocol_models', 'protocol_parameters')
 
 
 def available_protocols(name: str) -> dict[str, str]:
@@ -28,6 +28,16 @@ def default_protocol(name: str) -> str:
     return str(_load(name)['default_protocol'])
 
 
+def protocol_models(name: str, protocol: str | None = None) -> dict[str, str]:
+    """Return which weights of the package a protocol takes in place of the usual ones, by purpose.
+
+    :param name: name of the protocol file, such as ``predict``.
+    :param protocol: name of the protocol, the default one where it is None.
+    :raises ValueError: if the protocol does not exist.
+    """
+    return dict(_choose(name, protocol).get('models', {}))
+
+
 def protocol_parameters(
     name: str, defaults: Mapping[str, Any], protocol: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -39,12 +49,18 @@ def protocol_parameters(
     :param overrides: nested as the settings are; they win over the protocol.
     :raises ValueError: if the protocol does not exist or an override is not one of its settings.
     """
+    parameters = _merge(defaults, _choose(name, protocol)['parameters'], '')
+    return _merge(parameters, overrides or {}, '')
+
+
+def _choose(name: str, protocol: str | None) -> dict[str, Any]:
+    """Return what the file says of a protocol."""
     content = _load(name)
     chosen = protocol or content['default_protocol']
     if chosen not in content['protocols']:
         raise ValueError(f'Unknown protocol {chosen!r}: choose one of {", ".join(content["protocols"])}.')
-    parameters = _merge(defaults, content['protocols'][chosen]['parameters'], '')
-    return _merge(parameters, overrides or {}, '')
+    found: dict[str, Any] = content['protocols'][chosen]
+    return found
 
 
 def _load(name: str) -> dict[str, Any]:

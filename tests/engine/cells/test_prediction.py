@@ -26,6 +26,13 @@ def test_perovskite_oxide(model, voters, voting):
     assert 0 < cubic.volume_uncertainty < 0.5
 
 
+def test_known_crystals_vote_only_where_they_may(model, voters):
+    formula = parse_formula('SrTiO3')
+    alone = predict_cells(model, formula, CellSettings(), 20)
+    assert predict_cells(model, formula, CellSettings(votes=False), 20, voters) == alone
+    assert predict_cells(model, formula, CellSettings(), 20, voters) != alone
+
+
 def test_probabilities_fall_and_add_up(model, voters):
     hypotheses = predict_cells(model, parse_formula('LiFeAs'), CellSettings(max_hypotheses=200), 20, voters)
     probabilities = [cell.probability for cell in hypotheses]

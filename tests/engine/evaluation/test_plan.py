@@ -36,6 +36,8 @@ def test_the_description_tells_evaluations_apart(known, plan):
     for change in ({'seed': 1}, {'sources': ('templates', 'reconstruct')}, {'potential': potential}):
         assert dataclasses.replace(plan, **change).describe(known) != first
     assert set(first['weights']) == {'distances.safetensors', 'cells.safetensors', 'templates.safetensors'}
+    paper = dataclasses.replace(plan, models={'distances': 'distances-reference'}).describe(known)['weights']
+    assert set(paper) == {'distances-reference.safetensors', 'cells.safetensors', 'templates.safetensors'}
     assert first['potential'] is None
     assert dataclasses.replace(plan, potential=potential).describe(known)['potential']['name'] == 'chgnet'
 

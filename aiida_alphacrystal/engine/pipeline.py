@@ -73,6 +73,19 @@ class Models:
     cells: CellModel
     templates: PrototypeLibrary
 
+    @classmethod
+    def of(cls, contents: Mapping[str, bytes]) -> Models:
+        """Load weights out of their files.
+
+        :param contents: the bytes of each by purpose; those of the package where one is left out.
+        :raises ModelError: if one is damaged or made for something else.
+        """
+        return cls(
+            distances=load_network(contents.get('distances')),
+            cells=load_cell_model(contents.get('cells')),
+            templates=load_library(contents.get('templates')),
+        )
+
     @functools.cached_property
     def voters(self) -> TemplateVotes:
         """Return the prototypes as voters for cells."""
@@ -117,12 +130,7 @@ def load_models(names: Mapping[str, str] | None = None) -> Models:
     :param names: which ones in place of the usual ones by purpose, such as ``{'distances': 'distances-reference'}``.
     :raises ModelError: if the package has none of that name.
     """
-    contents = {purpose: read_shipped(f'{name}.safetensors') for purpose, name in (names or {}).items()}
-    return Models(
-        distances=load_network(contents.get('distances')),
-        cells=load_cell_model(contents.get('cells')),
-        templates=load_library(contents.get('templates')),
-    )
+    return Models.of({purpose: read_shipped(f'{name}.safetensors') for purpose, name in (names or {}).items()})
 
 
 def hypotheses(formula: Formula, models: Models, settings: PredictionSettings) -> tuple[CellHypothesis, ...]:

@@ -124,9 +124,7 @@ def same_structure(first: Structure, first_energy: float, second: Structure, sec
     :param second: the other structure.
     :param second_energy: its energy with the same method, eV/atom.
     """
-    if not _comparable(first, first_energy, second, second_energy):
-        return False
-    return bool(_MATCHER.fit(first, second))
+    return _comparable(first, first_energy, second, second_energy) and bool(_MATCHER.fit(first, second))
 
 
 def _comparable(first: Structure, first_energy: float, second: Structure, second_energy: float) -> bool:

@@ -245,7 +245,10 @@ class PredictWorkChain(WorkChain):
         else:
             builder.formula = formula
         builder.parameters = orm.Dict(parameters)
-        builder.models = _model_inputs(models or {}, protocol_models('predict', protocol))
+        named = protocol_models('predict', protocol)
+        builder.models = _model_inputs(
+            {**{purpose: ModelData.shipped(purpose, name) for purpose, name in named.items()}, **(models or {})}
+        )
         if isinstance(potential, PotentialData):
             builder.potential = potential
         else:
@@ -569,29 +572,27 @@ def check_potential(potential: PotentialData, elements: Iterable[str] = ()) -> N
     load_potential(potential.to_files()).check_elements(frozenset(elements))
 
 
-def _model_inputs(models: Mapping[str, ModelData | Path], names: Mapping[str, str]) -> dict[str, ModelData]:
+def _model_inputs(models: Mapping[str, ModelData | Path]) -> dict[str, ModelData]:
     """Return the node of the weights of every stage, those of the package where none are given.
 
     :param models: nodes or files by purpose.
-    :param names: which of the package by purpose, where it is not the usual ones.
     :raises ModelError: if a purpose is unknown, or a file cannot be read.
     """
     unknown = sorted(models.keys() - set(ModelData.PURPOSES))
     if unknown:
         raise ModelError(f'No stage uses weights for {unknown[0]!r}: give {", ".join(ModelData.PURPOSES)}.')
-    return {purpose: _model_input(purpose, models.get(purpose), names.get(purpose)) for purpose in ModelData.PURPOSES}
+    return {purpose: _model_input(purpose, models.get(purpose)) for purpose in ModelData.PURPOSES}
 
 
-def _model_input(purpose: str, model: ModelData | Path | None, name: str | None) -> ModelData:
+def _model_input(purpose: str, model: ModelData | Path | None) -> ModelData:
     """Return the node of the weights of one stage.
 
     :param purpose: the stage.
     :param model: a node, a file, or None for the weights of the package.
-    :param name: which of the package, None for the usual ones.
     :raises ModelError: if the file cannot be read.
     """
     if model is None:
-        return ModelData.shipped(purpose, name)
+        return ModelData.shipped(purpose)
     if isinstance(model, ModelData):
         return model
     return model_from_file(purpose, model)

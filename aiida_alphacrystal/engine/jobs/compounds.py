@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiida_alphacrystal.engine.cells import load_cell_model
 from aiida_alphacrystal.engine.cells.hypotheses import CellHypothesis
 from aiida_alphacrystal.engine.errors import AlphaCrystalError, one_sentence
 from aiida_alphacrystal.engine.features import featurize
@@ -26,9 +25,8 @@ from aiida_alphacrystal.engine.jobs.files import (
     result_file,
 )
 from aiida_alphacrystal.engine.jobs.results import Failure, Result, pack_state, unpack_state
-from aiida_alphacrystal.engine.network import load_network
 from aiida_alphacrystal.engine.pipeline import Models, NoCandidateError, expectations, hypotheses, rank_relaxed
-from aiida_alphacrystal.engine.reconstruct import load_library, reconstruct
+from aiida_alphacrystal.engine.reconstruct import reconstruct
 from aiida_alphacrystal.engine.relax import elemental_references, load_potential, relax_structures
 from aiida_alphacrystal.engine.settings import PredictionSettings, check_seed
 from aiida_alphacrystal.engine.stored import stored_structure
@@ -76,11 +74,6 @@ def load_tools(directory: Path, task: Task, device: str) -> Tools:
     check_seed(task.seed)
     contents = {purpose: read_model(directory, purpose) for purpose in ('distances', 'cells', 'templates')}
     files = read_potential(directory, task)
-    models = Models(
-        distances=load_network(contents['distances']),
-        cells=load_cell_model(contents['cells']),
-        templates=load_library(contents['templates']),
-    )
     identity = {
         'settings': {**settings.to_dict(), 'relax': {**settings.to_dict()['relax'], 'batch_size': None}},
         'seed': task.seed,
@@ -88,6 +81,7 @@ def load_tools(directory: Path, task: Task, device: str) -> Tools:
         'models': {purpose: hashlib.sha256(content).hexdigest() for purpose, content in contents.items()},
         'potential': files.sha256,
     }
+    models = Models.of(contents)
     return Tools(directory, task, settings, models, load_potential(files, device=device), _digest(identity))
 
 
